@@ -1,0 +1,1 @@
+"""Experiments as data, their plan, and the runner that carries them out."""

@@ -1,0 +1,98 @@
+"""How long a plan takes and what it writes, from what was measured on this machine; nothing is guessed from a table."""
+
+from typing import NamedTuple
+
+from cytobench.benchmarks.plan import Plan
+from cytobench.benchmarks.steps.sets import DrawImages, FreezeSplit, ReadImages
+from cytobench.benchmarks.steps.step import Context, RunStep
+from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
+from cytobench.benchmarks.steps.testing import Test
+from cytobench.benchmarks.steps.training import CHOICE, ChoosePrecision, Train
+from cytobench.store import read_json
+
+FORWARD_SHARE = 1 / 3  # of a training step's arithmetic: forward, against forward and twice that backward
+BYTES_PER_PIXEL = 3
+BYTES_PER_PARAMETER = 4
+
+
+class Sizes(NamedTuple):
+    """Images of a set by part."""
+
+    train: int
+    val: int
+    test: int
+
+
+class Estimate:
+    """Seconds and bytes of the steps of a plan.
+
+    Trainings are upper bounds: early stopping may end them sooner. They are known once the arithmetic of their
+    backbone was measured (:class:`ChoosePrecision`, the first steps of a plan). Steps of a kind that was never timed here count 0.
+
+    Args:
+        plan: The plan.
+        context: Where what is known of it lies.
+    """
+
+    def __init__(self, plan: Plan, context: Context) -> None:
+        self._plan, self._context = plan, context
+
+    def seconds_from(self, first: RunStep) -> float:
+        """Return the seconds of a step and of all after it that are not done; 0 when no training can be timed yet."""
+        rest = list(self._plan.steps)[self._plan.steps.index(first) :]
+        if any(isinstance(step, ChoosePrecision) and not self._context.store.is_done(step) for step in rest):
+            return 0.0
+        return sum(self.seconds(step) for step in rest if not self._context.store.is_done(step))
+
+    def seconds(self, step: RunStep) -> float:
+        """Return the seconds of one step; 0 where nothing is known."""
+        if isinstance(step, Train):
+            sizes, spec = self.sizes(step.source.split), step.training
+            images = max(sizes.train // spec["batch"], 1) * spec["batch"]
+            return float(spec["epochs"] * (images + FORWARD_SHARE * sizes.val) * self._per_image(step))
+        if isinstance(step, Test):
+            return FORWARD_SHARE * self.sizes(step.target.split).test * self._per_image(step.trial)
+        if isinstance(step, FitGenerator):
+            known = [self._context.seconds(one) for one in self._plan.steps if isinstance(one, FitGenerator)]
+            measured = [seconds for seconds in known if seconds is not None]
+            return sum(measured) / len(measured) if measured else 0.0
+        return 0.0
+
+    def bytes(self, step: RunStep) -> int:
+        """Return the bytes that a step writes: pixels, and weights where a network's size is known."""
+        if isinstance(step, ReadImages | DrawImages):
+            return self._images(step) * step.image_size**2 * BYTES_PER_PIXEL
+        if isinstance(step, DrawSynthetic):
+            return (step.train + step.val + step.test) * len(step.classes) * step.image_size**2 * BYTES_PER_PIXEL
+        if isinstance(step, Train):
+            return int(self._choice(step).get("parameters", 0)) * BYTES_PER_PARAMETER
+        return 0
+
+    def sizes(self, split: str) -> Sizes:
+        """Return the images of a set's parts by the reference of its split, before it is drawn: by its ratios."""
+        for step in self._plan.steps:
+            if step.reference != split:
+                continue
+            if isinstance(step, DrawSynthetic):
+                return Sizes(*(count * len(step.classes) for count in (step.train, step.val, step.test)))
+            if isinstance(step, FreezeSplit):
+                source = next(one for one in self._plan.steps if one.reference == step.inputs["images"])
+                shares = [round(share * self._images(source)) for share in step.ratios]
+                limit = step.train_per_class * len(step.classes) or shares[0]
+                return Sizes(min(shares[0], limit), min(shares[1], limit), shares[2])
+        return Sizes(0, 0, 0)
+
+    def _images(self, step: RunStep) -> int:
+        if isinstance(step, DrawImages):
+            from cytobench.datasets.known_set import known
+
+            return step.per_class * len(known(step.name).classes)
+        survey = self._context.surveys.get(step.key)
+        return len(survey.listing.entries) if survey else 0
+
+    def _choice(self, step: Train) -> dict[str, float]:
+        path = self._context.folder(step.inputs["precision"]) / CHOICE
+        return dict(read_json(path)) if path.exists() else {}
+
+    def _per_image(self, step: Train) -> float:
+        return float(self._choice(step).get("seconds_per_image", 0.0))

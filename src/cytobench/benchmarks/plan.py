@@ -1,0 +1,146 @@
+"""The plan of a run: every step in order, known and counted before anything is computed."""
+
+from typing import NamedTuple
+
+from cytobench import registry
+from cytobench.benchmarks.order import Resolved
+from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
+from cytobench.benchmarks.steps.sets import FreezeSplit
+from cytobench.benchmarks.steps.step import RunStep
+from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
+from cytobench.benchmarks.steps.testing import Test
+from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train
+from cytobench.datasets.splits import PARTITIONS
+from cytobench.device import Device
+from cytobench.seeds import seed_for
+
+
+class Plan(NamedTuple):
+    """Steps whose inputs come before them."""
+
+    steps: tuple[RunStep, ...]
+    sides: tuple[Side, ...]
+    """Every set that is trained and tested on."""
+
+    @property
+    def records(self) -> tuple[Test, ...]:
+        """The steps that a board is made of."""
+        return tuple(step for step in self.steps if isinstance(step, Test))
+
+    @property
+    def trials(self) -> tuple[Train, ...]:
+        """The trainings of backbones."""
+        return tuple(step for step in self.steps if isinstance(step, Train))
+
+    def count(self, kind: type[RunStep]) -> int:
+        """Return how many steps are of a kind."""
+        return sum(isinstance(step, kind) for step in self.steps)
+
+
+def build(resolved: Resolved, device: Device) -> Plan:
+    """Return the plan of a resolved run on a device.
+
+    All sets are read, split and checked before the first training.
+    """
+    spec = resolved.spec
+    images = [resolved.images[one.name] for one in spec.sets]
+    splits = [_split(spec, number, step) for number, step in enumerate(images)]
+    sides = [
+        Side(one.name, one.nature, step.reference, split.reference)
+        for one, step, split in zip(spec.sets, images, splits, strict=True)
+    ]
+    steps: list[RunStep] = [*images, *splits]
+    if spec.generator:
+        fits, drawn = _synthesis(spec, spec.generator, {side.name: side for side in sides})
+        steps += [*fits, drawn]
+        learned = next(side.nature for side in sides if side.name == spec.generator.trained_on)
+        sides.append(Side(drawn.name, "synthetic", drawn.reference, drawn.reference, spec.generator, learned))
+    steps += _trials(spec, sides, device)
+    return Plan(tuple({step.reference: step for step in steps}.values()), tuple(sides))
+
+
+def _split(spec: RunSpec, number: int, images: RunStep) -> FreezeSplit:
+    one = spec.sets[number]
+    return FreezeSplit(
+        inputs={"images": images.reference},
+        name=one.name,
+        nature=one.nature,
+        classes=spec.classes,
+        ratios=spec.protocol.ratios,
+        seed=seed_for(spec.seed, "split", one.name),
+        choices=one.choices,
+        train_per_class=spec.train_per_class if one.nature == "real" else 0,
+    )
+
+
+def _synthesis(
+    spec: RunSpec, generator: GeneratorSpec, sides: dict[str, Side]
+) -> tuple[list[FitGenerator], DrawSynthetic]:
+    source = sides[generator.trained_on]
+    classwise = registry.load("generator", generator.name).conditioning == "none"
+    groups = [(label,) for label in spec.classes] if classwise else [spec.classes]
+    fits = {
+        f"{partition}/{group[0]}" if classwise else partition: FitGenerator(
+            inputs={"images": source.images, "split": source.split},
+            generator=generator.name,
+            config=generator.config,
+            image_size=spec.image_size,
+            set_name=source.name,
+            nature=source.nature,
+            classes=group,
+            partition=partition,
+            seed=spec.seed,
+        )
+        for partition in PARTITIONS
+        for group in groups
+    }
+    drawn = DrawSynthetic(
+        inputs={role: fit.reference for role, fit in fits.items()},
+        name=f"{source.name}-{generator.name}",
+        generator=generator.name,
+        image_size=spec.image_size,
+        classes=spec.classes,
+        train=spec.synthetic.train,
+        val=spec.synthetic.val,
+        test=spec.synthetic.test,
+        seed=spec.seed,
+    )
+    return list(fits.values()), drawn
+
+
+def _trials(spec: RunSpec, sides: list[Side], device: Device) -> list[RunStep]:
+    steps: list[RunStep] = []
+    for backbone in spec.backbones:
+        precision = ChoosePrecision(
+            backbone=backbone,
+            image_size=spec.image_size,
+            classes=len(spec.classes),
+            batch=spec.training["batch"],
+            device=f"{device.name}, {device.threads} threads",
+            asked=spec.training["precision"],
+        )
+        steps.append(precision)
+        for seed in range(spec.seeds):
+            for source in sides:
+                trial = Train(
+                    inputs={"precision": precision.reference, "images": source.images, "split": source.split},
+                    backbone=backbone,
+                    source=source,
+                    image_size=spec.image_size,
+                    classes=spec.classes,
+                    training=spec.training,
+                    seed=1000 * spec.seed + seed,
+                )
+                steps.append(trial)
+                steps += [
+                    Test(
+                        inputs={"trial": trial.reference, "images": target.images, "split": target.split},
+                        trial=trial,
+                        target=target,
+                        protocol=spec.protocol_name,
+                        profile=spec.profile,
+                    )
+                    for target in sides
+                    if spec.protocol.pairs == "all" or target is source
+                ]
+    return steps

@@ -1,0 +1,54 @@
+"""One board from one or more runs, with everything that it was made from beside it."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cytobench.benchmarks.report import BOARD, CHOICES, GALLERIES
+from cytobench.benchmarks.run import COMMAND, PLAN, SPEC
+from cytobench.errors import UsageFault
+from cytobench.leaderboards.board import BoardFiles, write_board
+from cytobench.leaderboards.sample_grid import Gallery
+from cytobench.leaderboards.record import Nature, read
+from cytobench.store import read_json, write_bytes
+
+
+def board(runs: Sequence[Path], to: Path, title: str) -> BoardFiles:
+    """Write a board with its commands, specifications, records and predictions.
+
+    Raises:
+        UsageFault: A run that is none or is not finished.
+        IntegrityFault: A record that was edited, or two that contradict each other.
+    """
+    folders: list[Path] = []
+    galleries: dict[str, Gallery] = {}
+    choices: list[str] = []
+    for run in runs:
+        if not (run / BOARD / CHOICES).is_file():
+            raise UsageFault(f"{run} is no finished run", fix="`cytobench status` lists runs; resume this one first")
+        store = run.parent.parent / "store"
+        folders += [store / reference for reference in read_json(run / PLAN)["records"]]
+        choices += [choice for choice in read_json(run / BOARD / CHOICES) if choice not in choices]
+        galleries |= read_galleries(run / BOARD)
+        for name in (COMMAND, SPEC):
+            write_bytes(to / "runs" / run.name / name, (run / name).read_bytes())
+    for folder in folders:
+        shutil.copytree(folder, to / "records" / folder.name, dirs_exist_ok=True)
+    records = [read(to / "records" / folder.name) for folder in dict.fromkeys(folders)]
+    command = "; ".join((run / COMMAND).read_text(encoding="utf-8").strip() for run in runs)
+    return write_board(records, to, title=title, command=command, choices=choices, galleries=galleries)
+
+
+def read_galleries(folder: Path) -> dict[str, Gallery]:
+    """Return the pictures of drawn sets that a run's board was made with."""
+    found: dict[str, Gallery] = {}
+    path = folder / GALLERIES
+    if path.is_file():
+        natures: dict[str, Nature] = read_json(path.with_suffix(".json"))
+        with np.load(path, allow_pickle=False) as arrays:
+            for name, nature in natures.items():
+                classes = tuple(str(label) for label in arrays[f"{name}/classes"])
+                found[name] = Gallery(arrays[f"{name}/images"], classes, nature)
+    return found

@@ -1,0 +1,88 @@
+"""From finished steps to a board: records read back, choices gathered, pictures of what was drawn."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cytobench.benchmarks.plan import Plan
+from cytobench.benchmarks.spec import RunSpec
+from cytobench.benchmarks.steps.sets import SPLIT, FreezeSplit
+from cytobench.benchmarks.steps.step import Context
+from cytobench.benchmarks.steps.training import Side, open_side
+from cytobench.datasets.imageset import TABLE, read_table, write_table
+from cytobench.leaderboards.board import BoardFiles, write_board
+from cytobench.leaderboards.sample_grid import Gallery
+from cytobench.leaderboards.record import Record, read
+from cytobench.store import atomic, read_json, write_json
+
+BOARD, SPLITS, TIMINGS = "board", "splits", "timings.json"
+CHOICES, GALLERIES = "choices.json", "galleries.npz"
+EXAMPLES = 8  # images per class in a gallery
+
+
+class Outcome(NamedTuple):
+    """What a run came to."""
+
+    folder: Path
+    board: BoardFiles
+    records: tuple[Record, ...]
+
+    @property
+    def failed(self) -> tuple[Record, ...]:
+        """Records of trials that failed."""
+        return tuple(record for record in self.records if record.facts.status == "failed")
+
+
+def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: str) -> Outcome:
+    """Write the board of a finished plan, its splits and its timings into the run's folder."""
+    records = tuple(read(context.store.folder(step)) for step in plan.records)
+    used = choices(spec, plan, context)
+    galleries = {side.name: gallery(context, side, spec.classes) for side in plan.sides if side.nature != "real"}
+    board = write_board(
+        records, folder / BOARD, title=spec.protocol.title, command=command, choices=used, galleries=galleries
+    )
+    _keep(folder / BOARD, galleries)
+    write_json(folder / BOARD / CHOICES, used)
+    for side in plan.sides:
+        frozen = read_table(context.folder(side.split) / TABLE)
+        frozen = frozen.rename(columns={"file": "path"})
+        columns = ["path", "label", "split", "partition", "group", "origin", "id"]
+        write_table(folder / SPLITS / f"{side.name}.csv", frozen[columns])
+    timings = {step.title(): context.seconds(step) for step in plan.steps}
+    write_json(folder / TIMINGS, {"seconds": timings, "device": context.device._asdict()})
+    return Outcome(folder, board, records)
+
+
+def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
+    """Return every choice about the data that was used, as sentences."""
+    said: list[str] = []
+    for step in plan.steps:
+        if isinstance(step, FreezeSplit):
+            facts = read_json(context.store.folder(step) / SPLIT)
+            said += [f"{step.name}: {note}" for note in facts["notes"]]
+    if spec.generator:
+        said.append(
+            f"{spec.generator.name} learned from the training part of {spec.generator.trained_on} alone: "
+            "partition a for synthetic training images, partition b for synthetic test images"
+        )
+    return said
+
+
+def gallery(context: Context, side: Side, classes: tuple[str, ...]) -> Gallery:
+    """Return the first test images of every class of a drawn set; photographs are never put on a board."""
+    images = open_side(context, side, classes)
+    codes, rows = images.codes(), images.rows("test")
+    per_class = [rows[codes[rows] == number][:EXAMPLES] for number in range(len(classes))]
+    count = min(len(found) for found in per_class)
+    return Gallery(np.stack([images.pixels[found[:count]] for found in per_class]), classes, side.nature)
+
+
+def _keep(folder: Path, galleries: dict[str, Gallery]) -> None:
+    """Keep the pictures of drawn sets, so that a later board needs no store of images."""
+    arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {}
+    for name, one in galleries.items():
+        arrays |= {f"{name}/images": one.images, f"{name}/classes": np.array(one.classes)}
+    with atomic(folder / GALLERIES) as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_json((folder / GALLERIES).with_suffix(".json"), {name: one.nature for name, one in galleries.items()})

@@ -1,0 +1,185 @@
+"""A run as data: what was asked for, resolved and frozen, with nothing in it that depends on the machine's paths."""
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from cytobench import registry
+from cytobench.datasets.imageset import Nature
+from cytobench.datasets.splits import Choices
+from cytobench.device import Asked
+from cytobench.errors import UsageFault
+
+Table = TypeVar("Table", bound=BaseModel)
+SYNTHETIC = "synthetic"  # what follows a set's name when a generator drew it: pbc-dcgan is marked (synthetic)
+
+
+class Frozen(BaseModel):
+    """A typed table that forbids unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Protocol(Frozen):
+    """An experiment as data: what is trained and tested on what."""
+
+    title: str
+    """One line for lists and boards."""
+    pairs: Literal["same", "all"]
+    """``same``: every source on its own test part; ``all``: on every target's."""
+    ratios: tuple[float, float, float]
+    """Shares of train, val and test where a split is drawn."""
+    reference: str = ""
+    """The publication that the protocol follows."""
+
+    @field_validator("ratios")
+    @classmethod
+    def _whole(cls, ratios: tuple[float, float, float]) -> tuple[float, float, float]:
+        if abs(sum(ratios) - 1) > 1e-9 or min(ratios) <= 0:
+            raise ValueError("train, val and test shares must be positive and add up to 1")
+        return ratios
+
+
+class SyntheticCounts(Frozen):
+    """Synthetic images per class."""
+
+    train: int
+    """Drawn by the generators of partition a."""
+    val: int
+    """Likewise; other images than train."""
+    test: int
+    """Drawn by the generators of partition b."""
+
+
+class Profile(Frozen):
+    """The size of an experiment; never its kind."""
+
+    title: str
+    """One line for lists."""
+    image_size: int
+    """Side of the square images, pixels."""
+    weights: str
+    """``hub``, ``none`` or a file: what backbones start from."""
+    seeds: int
+    """Trainings of each backbone on each source."""
+    drawn_per_class: int
+    """Images per class of a drawn data set."""
+    synthetic: SyntheticCounts
+    """Size of the synthetic set."""
+    training: dict[str, Any] = {}
+    """What differs from the defaults of :class:`cytobench.classifiers.train.Training`."""
+    train_per_class: int = 0
+    """At most so many real training images per class; 0 takes all."""
+    smaller: dict[str, str] = {}
+    """Aliases that mean a smaller network of the same family here; said when used, and boards print what was trained."""
+
+
+class SetSpec(Frozen):
+    """One set of images that a run reads or draws."""
+
+    name: str
+    """As on boards."""
+    nature: Nature
+    """Real or drawn."""
+    images_key: str
+    """Key of the step that makes its pixels: the contents of its files, or the drawing code and seed."""
+    choices: Choices
+    """What was chosen about awkward images in it."""
+
+
+class GeneratorSpec(Frozen):
+    """The generator of a run."""
+
+    name: str
+    """Its plug-in."""
+    config: dict[str, Any]
+    """Its whole configuration."""
+    trained_on: str
+    """The set whose training part it sees."""
+
+
+class BackboneSpec(Frozen):
+    """One backbone of a run, resolved."""
+
+    asked: str
+    """As the user calls it."""
+    resolved: str
+    """The name that was looked up; another one than asked where a profile takes a smaller network."""
+    library: str
+    """Where it comes from: timm, torchvision, own."""
+    model: str
+    """Its full name there."""
+    weights: str
+    """Origin of the starting weights."""
+    weights_sha256: str | None
+    """Their hash; None for a random start."""
+
+
+class RunSpec(Frozen):
+    """Everything that decides a run's numbers."""
+
+    protocol_name: str
+    """Its name in lists."""
+    protocol: Protocol
+    """Its content."""
+    profile: str
+    """The profile's name, for boards; its values are in the other fields."""
+    image_size: int
+    """Side of the square images, pixels."""
+    classes: tuple[str, ...]
+    """The label space."""
+    sets: tuple[SetSpec, ...]
+    """Real or drawn sets, in the order given."""
+    generator: GeneratorSpec | None
+    """None: no synthetic set."""
+    synthetic: SyntheticCounts
+    """Size of the synthetic set."""
+    train_per_class: int
+    """At most so many real training images per class; 0 takes all."""
+    backbones: tuple[BackboneSpec, ...]
+    """What is trained."""
+    training: dict[str, Any]
+    """The whole training specification."""
+    seeds: int
+    """Trainings of each backbone on each source."""
+    seed: int
+    """Root of all named seeds."""
+    device: Asked
+    """As asked for."""
+
+
+def load_protocol(name: str) -> Protocol:
+    """Return a protocol by name.
+
+    Raises:
+        UsageFault: No such name, or its file does not fit.
+    """
+    return _loaded(Protocol, "protocol", name)
+
+
+def load_profile(name: str) -> Profile:
+    """Return a profile by name.
+
+    Raises:
+        UsageFault: No such name, or its file does not fit.
+    """
+    return _loaded(Profile, "profile", name)
+
+
+def _loaded(table: type[Table], kind: str, name: str) -> Table:
+    return fitted(table, registry.load(kind, name), f"{kind} {name!r}")
+
+
+def fitted(table: type[Table], values: dict[str, Any], what: str) -> Table:
+    """Return values as a typed table.
+
+    Raises:
+        UsageFault: Unknown keys or wrong values, all of them.
+    """
+    try:
+        return table.model_validate(values)
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']} (given: {one['input']!r})" for one in error.errors()
+        ]
+        raise UsageFault(f"{what} does not fit", problems=problems, fix="correct these values") from error

@@ -1,0 +1,33 @@
+"""Where an artefact comes from, read off the keys: steps name their inputs, so the guard can prove what was seen."""
+
+from collections.abc import Iterator
+
+from cytobench.benchmarks.steps.step import Context
+from cytobench.benchmarks.steps.synthesis import SEEN
+from cytobench.datasets.guard import Exposure, exposure, union
+from cytobench.datasets.imageset import read_table
+from cytobench.store import DONE, read_json
+
+
+def ancestors(context: Context, reference: str) -> Iterator[str]:
+    """Yield an artefact ``kind/key`` and all that it was made from, each once."""
+    waiting, seen = [reference], set()
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        yield one
+        waiting += read_json(context.folder(one) / DONE)["inputs"].values()
+
+
+def generated_from(context: Context, reference: str) -> Exposure:
+    """Return everything that any generator in an artefact's ancestry was trained on."""
+    return union(_seen(context, one) for one in ancestors(context, reference))
+
+
+def _seen(context: Context, reference: str) -> Exposure:
+    path = context.folder(reference) / SEEN
+    if not path.exists():
+        return Exposure()
+    return union(exposure(rows, str(name)) for name, rows in read_table(path).groupby("set"))

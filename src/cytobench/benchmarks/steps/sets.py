@@ -1,0 +1,117 @@
+"""Steps that make and freeze sets of images."""
+
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
+
+import pandas as pd
+
+from cytobench.benchmarks.steps.step import Context, RunStep
+from cytobench.datasets import guard
+from cytobench.datasets.decode import from_array
+from cytobench.datasets.imageset import (
+    COLUMNS,
+    PIXELS,
+    TABLE,
+    ImageSet,
+    Nature,
+    name_rows,
+    read_pixels,
+    read_table,
+    write_table,
+)
+from cytobench.datasets.known_set import known
+from cytobench.datasets.readers import Listing
+from cytobench.datasets.scan import REPORT, ScanStep, report, scan, write_pixels
+from cytobench.datasets.splits import SplitStep, make_split
+from cytobench.store import write_json
+
+SPLIT = "split.json"
+
+
+class ReadImages(ScanStep, RunStep):
+    """Decode a set of files."""
+
+    name: str = ""
+    """For people; two sets of the same files share one step."""
+
+    def describe(self) -> dict[str, object]:
+        """Return what the key is made of: not the name."""
+        facts = super().describe()
+        facts["specification"].pop("name")
+        return facts
+
+    def title(self) -> str:
+        """Return what is done."""
+        return f"decode {self.name}"
+
+    def run(self, context: Context, folder: Path) -> None:
+        """Decode the surveyed files."""
+        scan(self, context.surveys[self.key], folder)
+
+
+class DrawImages(RunStep):
+    """Draw a set that needs no file."""
+
+    kind: ClassVar[str] = "images"
+    code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.sets",)
+
+    name: str
+    """The data set plug-in."""
+    per_class: int
+    """Images per class."""
+    image_size: int
+    """Side of the square images, pixels."""
+    seed: int
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the module that draws, beside this one."""
+        return (*self.code, known(self.name).module)
+
+    def title(self) -> str:
+        """Return what is done."""
+        return f"draw {self.name}"
+
+    def run(self, context: Context, folder: Path) -> None:
+        """Draw the images and list them as a scan does."""
+        source = known(self.name)
+        assert source.draw is not None
+        images, labels, groups = source.draw(self.per_class, self.image_size, self.seed)
+        decoded = [from_array(image, self.image_size) for image in images]
+        table = pd.DataFrame("", index=range(len(images)), columns=list(COLUMNS))
+        table["row"] = [str(row) for row in range(len(images))]
+        table["file"] = [f"{label}/{row:05d}" for row, label in enumerate(labels)]
+        table["label"], table["group"], table["origin"] = labels, groups, source.nature
+        table["pixel_sha256"] = [one.sha256 for one in decoded]
+        table["id"] = name_rows(table["pixel_sha256"])
+        write_pixels(folder / PIXELS, (one.pixels for one in decoded), len(images), self.image_size)
+        write_table(folder / TABLE, table)
+        write_json(folder / REPORT, report(table, Counter(one.shape for one in decoded), Counter(), Listing(folder, (), 0)))
+
+
+class FreezeSplit(SplitStep, RunStep):
+    """Freeze the split of a set and prove that it is clean."""
+
+    name: str
+    """The set."""
+    nature: Nature
+    """What its images are."""
+
+    def title(self) -> str:
+        """Return what is done."""
+        return f"split {self.name}"
+
+    def run(self, context: Context, folder: Path) -> None:
+        """Draw or take the split, check it, write it down with its hash."""
+        split = make_split(read_table(context.folder(self.inputs["images"]) / TABLE), self)
+        guard.check_split(split.table, self.name, self.nature)
+        write_table(folder / TABLE, split.table)
+        write_json(folder / SPLIT, {"sha256": split.sha256, "notes": list(split.notes)})
+
+
+def open_set(
+    context: Context, inputs: dict[str, str], *, name: str, nature: Nature, classes: tuple[str, ...]
+) -> ImageSet:
+    """Return a set from the artefacts ``images`` (pixels) and ``split`` (table) among some inputs."""
+    table = read_table(context.folder(inputs["split"]) / TABLE)
+    return ImageSet(name, nature, classes, table, read_pixels(context.folder(inputs["images"])))

@@ -1,0 +1,68 @@
+"""What every step of a run can do, and what it is handed."""
+
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cytobench.datasets.scan import Survey
+from cytobench.store import Step, Store, read_json, write_json
+
+if TYPE_CHECKING:
+    import torch
+
+    from cytobench.classifiers.network import Network
+    from cytobench.device import Device
+
+
+@dataclass
+class Context:
+    """Where a run reads, writes and computes; nothing here decides a number."""
+
+    store: Store
+    device: "Device"
+    surveys: dict[str, Survey] = field(default_factory=dict)
+    """Listed files by the key of the step that decodes them."""
+    weights: dict[str, Path | None] = field(default_factory=dict)
+    """Files of starting weights by their hash."""
+    network: "tuple[str, Network] | None" = None
+    """The trial whose network was used last, and it: testing after training loads nothing."""
+
+    @property
+    def torch_device(self) -> "torch.device":
+        """The device as PyTorch knows it."""
+        import torch
+
+        return torch.device(self.device.kind)
+
+    def folder(self, reference: str) -> Path:
+        """Return the folder of an artefact ``kind/key``."""
+        return self.store.root / reference
+
+    def note_seconds(self, step: Step, seconds: float) -> None:
+        """Keep how long a step took, beside the artefacts and not in them: records have the same bytes every time."""
+        write_json(self.store.root / "timings" / f"{step.kind}-{step.key}.json", {"seconds": round(seconds, 3)})
+
+    def seconds(self, step: Step) -> float | None:
+        """Return how long a finished step took, where that is known."""
+        try:
+            return float(read_json(self.store.root / "timings" / f"{step.kind}-{step.key}.json")["seconds"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+
+class RunStep(Step):
+    """A step that a run carries out."""
+
+    @property
+    def reference(self) -> str:
+        """``kind/key``: how later steps name this one among their inputs."""
+        return f"{self.kind}/{self.key}"
+
+    @abstractmethod
+    def title(self) -> str:
+        """Return what is done, for progress and plans."""
+
+    @abstractmethod
+    def run(self, context: Context, folder: Path) -> None:
+        """Make the outputs in ``folder``."""

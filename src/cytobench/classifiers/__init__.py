@@ -1,0 +1,1 @@
+"""Backbones, augmentation, training, prediction and metrics."""

@@ -1,0 +1,1 @@
+"""One file per family of backbones; each function decorated with ``plugin`` is an alias."""

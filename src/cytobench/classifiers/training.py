@@ -1,0 +1,41 @@
+"""The specification of a training."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cytobench.classifiers.augment import Augmentation
+from cytobench.classifiers.precision import Asked
+
+
+class Training(BaseModel):
+    """How a network is trained; the defaults are those of seed system 002."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: Annotated[int, Field(ge=1)] = 100
+    """Passes over the training images, at most."""
+    batch: Annotated[int, Field(ge=2)] = 32
+    """Images per step."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum, or AdamW."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """At its highest."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of SGD."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """On weights, not on biases and normalisation layers."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Course of the learning rate after warm-up; the cosine ends at 0 after the last epoch."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    """Epochs of linear rise."""
+    patience: Annotated[int, Field(ge=1)] = 10
+    """Epochs without a better one after which the training ends."""
+    balanced: bool = True
+    """Whether all classes are shown equally often."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target that is spread over all classes."""
+    precision: Asked = "auto"
+    """Number format; ``auto`` measures and chooses."""
+    augmentation: Augmentation = Augmentation()
+    """How training images are varied; validation and test images never are."""

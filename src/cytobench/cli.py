@@ -1,0 +1,339 @@
+"""The door: options in, exit codes out. Everything heavy is imported when a command needs it."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cytobench import __version__
+from cytobench.errors import CytobenchError, TrialFault, UsageFault
+
+OUT = Path("cytobench-runs")
+PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors")
+
+
+def main() -> None:
+    """Run the command line; every fault of ours ends with its message and its exit code, never with a traceback."""
+    try:
+        commands(prog_name="cytobench", standalone_mode=False)
+        sys.stdout.flush()
+        code = 0
+    except CytobenchError as fault:
+        _complain(fault)
+        code = fault.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _complain(fault: CytobenchError) -> None:
+    from cytobench.progress import say
+
+    if "--json" in sys.argv:
+        facts = {"error": fault.message, "fix": fault.fix, "problems": fault.problems, "exit_code": fault.exit_code}
+        click.echo(json.dumps(facts, ensure_ascii=True))
+    say(f"Error: {fault}")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="cytobench")
+def commands() -> None:
+    """Synthetic blood-cell image sets, and honest numbers on what they are worth.
+
+    \b
+    cytobench run --generator ddpm --backbones resnet50,vit,swin
+    cytobench run --generator dcgan --backbones resnet50,swin --data pbc=PATH --data raabin=PATH --classes common
+
+    Without --data a run uses drawn smears in the demo profile: no network, no GPU and no data are needed.
+    """
+
+
+def _pairs(_context: click.Context, _option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    """Return NAME=VALUE options as a mapping; a bare VALUE has the empty name."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign:
+            name, value = "", text
+        if name in found:
+            raise click.BadParameter(f"{name or 'the choice for all'} is given twice")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _names(_context: click.Context, _option: click.Parameter, given: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
+
+
+DATA_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--data", multiple=True, metavar="NAME=PATH", help="A set: folder per class, .csv, .parquet or .npz."),
+    click.option("--manifest", multiple=True, callback=_pairs, metavar="NAME=FILE", help="A manifest laid over a set."),
+    click.option(
+        "--column", multiple=True, callback=_pairs, metavar="WHAT=NAME", help="A manifest's column, as path=img."
+    ),
+    click.option(
+        "--classes", callback=_names, metavar="A,B|common", help="Classes to keep; common: those of every set."
+    ),
+    click.option(
+        "--duplicates", multiple=True, callback=_pairs, metavar="[NAME=]together|first", help="Copies of a picture."
+    ),
+    click.option(
+        "--contradictions",
+        multiple=True,
+        callback=_pairs,
+        metavar="[NAME=]refuse|drop",
+        help="Two labels, one picture.",
+    ),
+    click.option(
+        "--rare",
+        multiple=True,
+        callback=_pairs,
+        metavar="[NAME=]refuse|drop|train|test",
+        help="Classes too small to split.",
+    ),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds."),
+)
+OUT_OPTION = click.option(
+    "--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go."
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def _options(options: Iterable[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(list(options)):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _data(data: Sequence[str], manifest: dict[str, str]) -> tuple[Any, ...]:
+    from cytobench.benchmarks.order import Data
+
+    sets = [Data(name=name, path=path) for name, _, path in (text.partition("=") for text in data)]
+    strangers = [name for name in manifest if name not in {one.name for one in sets}]
+    if strangers:
+        raise UsageFault(f"--manifest names {strangers[0]!r}, which no --data does", fix="give --data NAME=FOLDER too")
+    return tuple(one.model_copy(update={"manifest": manifest.get(one.name, "")}) for one in sets)
+
+
+@commands.command()
+@click.option("--generator", default="", metavar="NAME", help="What draws synthetic cells; without it, real sets only.")
+@click.option(
+    "--backbones", required=True, callback=_names, metavar="A,B,…", help="Aliases, timm or torchvision names."
+)
+@_options(DATA_OPTIONS)
+@click.option("--protocol", default="cross-dataset", show_default=True, help="Which experiment.")
+@click.option("--profile", default="", help="demo, standard or paper.  [default: demo without --data, else standard]")
+@click.option(
+    "--generate-from", default="", metavar="NAME", help="The set that the generator learns from.  [default: the first]"
+)
+@click.option("--weights", multiple=True, callback=_pairs, metavar="[BACKBONE=]hub|none|FILE", help="Starting weights.")
+@click.option("--set", "settings", multiple=True, callback=_pairs, metavar="KEY=VALUE", help="As training.epochs=20.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(0),
+    default=0,
+    help="Trainings of each backbone on each source.  [default: the profile's]",
+)
+@OUT_OPTION
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--executor", default="local", show_default=True, help="Where steps run.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, its time and its disk space; train nothing.")
+@JSON_OPTION
+def run(**options: Any) -> None:
+    """Generate, train, test and write the leaderboard; repeat the command to go on after a stop."""
+    from cytobench.benchmarks.order import Order
+    from cytobench.progress import say
+
+    say(f"cytobench {__version__}: looking at what was asked for")
+    order = Order(
+        generator=options["generator"],
+        backbones=options["backbones"],
+        data=_data(options["data"], options["manifest"]),
+        columns=options["column"],
+        protocol=options["protocol"],
+        profile=options["profile"],
+        classes=options["classes"],
+        duplicates=options["duplicates"],
+        contradictions=options["contradictions"],
+        rare=options["rare"],
+        generate_from=options["generate_from"],
+        weights=options["weights"],
+        settings=options["settings"],
+        seeds=options["seeds"],
+        seed=options["seed"],
+        device=options["device"],
+    )
+    if not order.backbones:
+        raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
+    _carry_out(order, options["out"], options["executor"], options["dry_run"], options["as_json"], None)
+
+
+@commands.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--executor", default="local", show_default=True, help="Where steps run.")
+@JSON_OPTION
+def resume(folder: Path, executor: str, as_json: bool) -> None:
+    """Go on with a run that was stopped, if nothing that decides its numbers has changed."""
+    from cytobench.benchmarks import run as runner
+
+    order, out = runner.resume(folder)
+    _carry_out(order, out, executor, False, as_json, folder)
+
+
+def _carry_out(order: Any, out: Path, executor: str, dry_run: bool, as_json: bool, resumed: Path | None) -> None:
+    from cytobench.benchmarks import run as runner
+
+    prepared = runner.prepare(order, out)
+    if resumed is not None:
+        runner.unchanged(resumed, prepared)
+    if dry_run:
+        plan = runner.dry_run(prepared)
+        click.echo(json.dumps(plan) if as_json else runner.summary(plan))
+        return
+    command = _command() if resumed is None else (resumed / runner.COMMAND).read_text(encoding="utf-8").strip()
+    with runner.resumable(prepared):
+        outcome = runner.run(prepared, command=command, executor=executor)
+    if as_json:
+        facts = {"run": str(outcome.folder), "board": str(outcome.board.html), "failed": len(outcome.failed)}
+        click.echo(json.dumps(facts | {"results": json.loads(outcome.board.json.read_text(encoding="utf-8"))}))
+    else:
+        click.echo(outcome.board.markdown.read_text(encoding="utf-8"))
+        click.echo(f"board: {outcome.board.html}")
+    if outcome.failed:
+        raise TrialFault(f"{len(outcome.failed)} of {len(outcome.records)} records are of trials that failed")
+
+
+def _command() -> str:
+    """Return the command as typed, with paths cut to their last part: boards name no place of a machine."""
+    words = []
+    for word in sys.argv[1:]:
+        name, sign, value = word.rpartition("=")
+        words.append(f"{name}{sign}{Path(value).name}" if os.sep in value and Path(value).exists() else word)
+    return shlex.join(["cytobench", *words])
+
+
+@commands.command(name="list")
+@click.argument("kind", type=click.Choice(PLURALS))
+@JSON_OPTION
+def list_(kind: str, as_json: bool) -> None:
+    """Show what there is of a kind; plug-ins are found without running them."""
+    from cytobench import registry
+
+    found = registry.found(kind.removesuffix("s"))
+    if as_json:
+        click.echo(
+            json.dumps([{"name": one.name, "summary": one.summary, "from": one.origin} for one in found.values()])
+        )
+        return
+    width = max((len(name) for name in found), default=0)
+    for name in sorted(found):
+        click.echo(f"{name:<{width}}  {found[name].summary}")
+    if kind == "backbones":
+        click.echo("and every timm name, and every torchvision name as torchvision/NAME")
+
+
+@commands.command()
+@click.argument("folder", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@OUT_OPTION
+@JSON_OPTION
+def status(folder: Path | None, out: Path, as_json: bool) -> None:
+    """Tell how far a run is, or all runs of the output folder."""
+    from cytobench.benchmarks import status as states
+
+    found = [states.status(folder)] if folder else states.runs(out)
+    if as_json:
+        click.echo(json.dumps(found))
+    for one in [] if as_json else found:
+        then = f"next: {one['next']}" if one["next"] else "board written" if one["board"] else "all steps done"
+        held = f", process {one['held_by']['pid']} on {one['held_by']['host']} is at it" if one["held_by"] else ""
+        click.echo(f"{one['run']}: {one['done']}/{one['steps']} steps, {then}{held}")
+
+
+@commands.command()
+@OUT_OPTION
+@JSON_OPTION
+def doctor(out: Path, as_json: bool) -> None:
+    """Look at this machine: packages, device, disk, weights, plug-ins."""
+    from cytobench.benchmarks import doctor as looks
+    from cytobench.errors import EnvironmentFault
+
+    found = looks.examine(out)
+    if as_json:
+        click.echo(json.dumps(looks.as_json(found)))
+    for one in [] if as_json else found:
+        click.echo(f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}")
+    bad = [one.name for one in found if not one.ok]
+    if bad:
+        raise EnvironmentFault(f"not in order: {', '.join(bad)}", fix="see the lines marked BAD")
+
+
+@commands.group()
+def data() -> None:
+    """Look at images, freeze a split."""
+
+
+@data.command()
+@_options(DATA_OPTIONS)
+@click.option("--image-size", type=click.IntRange(8), default=64, show_default=True, help="Pixels.")
+@OUT_OPTION
+@JSON_OPTION
+def scan(
+    data: Sequence[str], manifest: dict[str, str], column: dict[str, str], image_size: int, out: Path, **rest: Any
+) -> None:
+    """Open every file once and tell what is there and what is wrong with it."""
+    from cytobench.benchmarks import data as sets
+
+    reports = sets.scan_all(_data(data, manifest), column, image_size, out)
+    if rest["as_json"]:
+        click.echo(json.dumps(reports))
+    else:
+        click.echo("\n\n".join(sets.described(name, report) for name, report in reports.items()))
+
+
+@data.command()
+@_options(DATA_OPTIONS)
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="The manifest to write, one set only.")
+@click.option("--ratios", default="0.6,0.2,0.2", show_default=True, help="Shares of train, val and test.")
+@OUT_OPTION
+def split(data: Sequence[str], to: Path, ratios: str, out: Path, **options: Any) -> None:
+    """Freeze the split of one set as a manifest, to be used with --manifest."""
+    from cytobench.benchmarks import data as sets
+
+    frozen = sets.freeze(
+        _data(data, options["manifest"]),
+        options["column"],
+        classes=options["classes"],
+        choices={option: options[option] for option in ("duplicates", "contradictions", "rare")},
+        ratios=ratios,
+        seed=options["seed"],
+        to=to,
+        out=out,
+    )
+    click.echo("\n".join([*frozen.notes, f"{len(frozen.table)} images, split {frozen.sha256}: {to}"]))
+
+
+@commands.command()
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="The folder of the board.")
+@click.option("--title", default="Leaderboard", show_default=True)
+def leaderboard(runs: Sequence[Path], to: Path, title: str) -> None:
+    """Write one board, with its records, from one or more runs."""
+    from cytobench.benchmarks import publish
+
+    click.echo(publish.board(runs, to, title).html)

@@ -1,0 +1,116 @@
+"""From a file's bytes to square RGB pixels, or to a sentence that says why not."""
+
+import hashlib
+import io
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SMALLEST = 8  # pixels; nothing below shows a cell
+WIDEST = 4.0  # longest side over shortest
+LARGEST = 100_000_000  # pixels of one image, decided from its header before anything is decoded
+Image.MAX_IMAGE_PIXELS = LARGEST
+
+
+class Decoded(NamedTuple):
+    """One image, ready for the cache."""
+
+    pixels: NDArray[np.uint8]
+    """(size, size, 3)"""
+    sha256: str
+    """Of the upright full-resolution RGB pixels and their shape, so that containers and metadata do not count."""
+    notes: tuple[str, ...]
+    """What had to be converted."""
+    shape: tuple[int, int]
+    """Height and width of the original, pixels."""
+
+
+class Unreadable(Exception):
+    """The bytes are no image that can be used; the text says why."""
+
+
+def decode(content: bytes, size: int, *, frame: int | None = None) -> Decoded:
+    """Decode an image, turn it upright, make it RGB, crop it to the central square and resize it.
+
+    Args:
+        content: The file's bytes.
+        size: Side of the result, pixels.
+        frame: Which frame of a multi-frame file to take; None refuses such files.
+
+    Raises:
+        Unreadable: Empty, truncated, no image, too large, too small or too narrow, several frames.
+    """
+    if not content:
+        raise Unreadable("the file is empty (0 bytes)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd metadata; sizes are checked below
+            image: Image.Image = Image.open(io.BytesIO(content))
+            _check_shape(image)
+            if getattr(image, "n_frames", 1) > 1:
+                if frame is None:
+                    raise Unreadable(f"has {image.n_frames} frames; choose one with --frame 0")  # type: ignore[attr-defined]
+                image.seek(frame)
+            image.load()
+            image = ImageOps.exif_transpose(image)
+            rgb, notes = _to_rgb(image)
+    except Unreadable:
+        raise
+    except Image.DecompressionBombError:
+        raise Unreadable(f"larger than {LARGEST / 1e6:.0f} megapixels") from None
+    except UnidentifiedImageError:
+        raise Unreadable("no image format that can be read") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise Unreadable(f"truncated or damaged: {error}") from None
+    whole = np.asarray(rgb)
+    sha = hashlib.sha256(f"{whole.shape[0]}x{whole.shape[1]}".encode() + whole.tobytes()).hexdigest()
+    return Decoded(resize(rgb, size), sha, notes, (whole.shape[0], whole.shape[1]))
+
+
+def resize(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """Return the central square of an RGB image at ``size`` pixels, antialiased (Lanczos)."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    if side != size:
+        square = square.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(square, dtype=np.uint8)
+
+
+def from_array(array: NDArray[np.uint8], size: int) -> Decoded:
+    """Return an image that is in memory already: (H, W), (H, W, 1) or (H, W, 3) uint8."""
+    rgb = np.ascontiguousarray(np.broadcast_to(array.reshape(*array.shape[:2], -1), (*array.shape[:2], 3)))
+    sha = hashlib.sha256(f"{rgb.shape[0]}x{rgb.shape[1]}".encode() + rgb.tobytes()).hexdigest()
+    notes = () if array.ndim == 3 and array.shape[2] == 3 else ("grey made RGB",)
+    return Decoded(resize(Image.fromarray(rgb), size), sha, notes, (rgb.shape[0], rgb.shape[1]))
+
+
+def _check_shape(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > LARGEST:
+        raise Unreadable(f"{width}×{height} pixels is larger than {LARGEST / 1e6:.0f} megapixels")
+    if min(width, height) < SMALLEST:
+        raise Unreadable(f"{width}×{height} pixels; the minimum is {SMALLEST}×{SMALLEST}")
+    if max(width, height) > WIDEST * min(width, height):
+        raise Unreadable(f"{width}×{height} pixels; at most {WIDEST:.0f} times as long as wide")
+
+
+def _to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image, ()
+    if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        over = image.convert("RGBA")
+        white = Image.new("RGBA", over.size, "white")
+        return Image.alpha_composite(white, over).convert("RGB"), ("transparency laid onto white",)
+    if mode.startswith("I;16") or mode in ("I", "F"):
+        values = np.asarray(image, dtype=np.float64)
+        if mode == "F" and values.max(initial=0.0) <= 1.0:
+            values = values * 65535.0
+        return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8)).convert("RGB"), (
+            "16-bit scaled to 8-bit",
+        )
+    return image.convert("RGB"), (f"{'grey' if mode in ('L', '1') else mode} made RGB",)

@@ -1,0 +1,1 @@
+"""What draws new cells: one file per generator, one contract for all."""

@@ -1,0 +1,202 @@
+"""The training loop that the generators share: it can be killed anywhere and gives the same bytes.
+
+All randomness of step t (which images, their flips and turns, noise) comes from one source seeded by (seed, "fit", t), so a
+checkpoint is every tensor and the number of steps done. It is one file; a kill can't pair new weights with an old count.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cytobench import checkpoint
+from cytobench.errors import Interrupted, TrialFault, UsageFault
+from cytobench.generators.contract import GeneratorConfig
+from cytobench.generators.sampling import to_canvas
+from cytobench.progress import Tick
+from cytobench.seeds import seed_for
+from cytobench.store import digest
+
+SECONDS_BETWEEN_SAVES = 20.0
+STEPS_BETWEEN_LOOKS = 10
+"""How often the losses are looked at: a look makes the processor wait for a GPU."""
+
+T = TypeVar("T")
+
+
+class Learner(NamedTuple):
+    """What is trained, and one step of it."""
+
+    modules: Mapping[str, nn.Module]
+    """All networks, averaged ones too: their tensors are the checkpoint."""
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    """Their learning rates are the peaks."""
+    learn: Callable[[Tensor, Tensor, torch.Generator], Tensor]
+    """Do one step on images (B, 3, S, S) in [−1, 1] and labels (B,), drawing from the source; return the loss, detached."""
+
+
+def fit(
+    learner: Learner,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    *,
+    config: GeneratorConfig,
+    side: int,
+    seed: int,
+    partial: Path,
+    tick: Tick,
+    device: torch.device,
+) -> None:
+    """Train, resuming from what an earlier call with the same arguments left in ``partial``.
+
+    Args:
+        learner: Freshly initialised networks and optimisers.
+        images: Real images (N, H, W, 3).
+        labels: Their classes (N,).
+        config: Steps, batch and the warm-up.
+        side: Side of the canvas that the networks work on, pixels.
+        seed: Names all randomness.
+        partial: Folder of the checkpoint; it need not exist.
+        tick: Told of every step.
+        device: Where it computes.
+
+    Raises:
+        UsageFault: There are no images.
+        TrialFault: A loss is not a finite number.
+        Interrupted: ``tick`` raised it; the state is saved.
+    """
+    if len(images) == 0:
+        raise UsageFault("a generator can't be fitted to no images", fix="check the split: a class has no images here")
+    path = partial / "fit.safetensors"
+    identity = _identity(images, labels, config=config, seed=seed)
+    done = _restore(learner, path, identity)
+    if done:
+        tick(done, "resumed")
+    pixels, classes = to_canvas(images, side).to(device), torch.from_numpy(labels).to(device)
+    peaks = {name: optimizer.param_groups[0]["lr"] for name, optimizer in learner.optimizers.items()}
+    losses: list[Tensor] = []
+    note, saved = "", time.monotonic()
+
+    def save(steps: int) -> None:
+        _refuse_nonsense(losses, steps)
+        checkpoint.save(path, _tensors(learner), {"steps": steps, "identity": identity})
+
+    for module in learner.modules.values():
+        module.train()
+    for step in range(done, config.steps):
+        source = torch.Generator().manual_seed(seed_for(seed, "fit", step))
+        for name, optimizer in learner.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = peaks[name] * rate(step, config.steps)
+        chosen = torch.randint(len(pixels), (config.batch,), generator=source).to(device)
+        batch = turned(pixels[chosen], torch.randint(8, (config.batch,), generator=source).to(device))
+        losses.append(learner.learn(batch.float() / 127.5 - 1, classes[chosen], source))
+        if len(losses) == STEPS_BETWEEN_LOOKS or step + 1 == config.steps:
+            note = f"loss {_refuse_nonsense(losses, step + 1):.3f}"
+            losses.clear()
+        try:
+            tick(1, note)
+        except Interrupted:
+            save(step + 1)
+            raise
+        if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
+            save(step + 1)
+            saved = time.monotonic()
+    for module in learner.modules.values():
+        module.eval()
+
+
+def rate(step: int, steps: int) -> float:
+    """Return the learning rate as a part of its peak: linear over the first 5 %, then half a cosine down to 0."""
+    warm = max(1, steps // 20)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def turned(images: Tensor, codes: Tensor) -> Tensor:
+    """Return images (B, C, S, S) flipped and turned, each by its code 0 … 7: the symmetries of the square.
+
+    A blood cell has no up or down, so its label stays. Bit 1 flips left and right, bit 2 up and down, bit 4 transposes.
+    """
+    for bit, other in ((1, images.flip(-1)), (2, None), (4, None)):
+        if bit == 2:
+            other = images.flip(-2)
+        if bit == 4:
+            other = images.transpose(-1, -2)
+        assert other is not None
+        images = torch.where((codes & bit).bool()[:, None, None, None], other, images)
+    return images
+
+
+def seeded(seed: int, build: Callable[[], T]) -> T:
+    """Return what ``build`` builds with initial weights drawn from a seed, leaving the global source alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "init"))
+        return build()
+
+
+@torch.no_grad()
+def follow(average: nn.Module, live: nn.Module, decay: float) -> None:
+    """Move the moving average of a network's tensors by one step: ``average ← decay · average + (1 − decay) · live``."""
+    ours, theirs = average.state_dict(), live.state_dict()
+    names = [name for name, tensor in ours.items() if tensor.is_floating_point()]
+    torch._foreach_lerp_([ours[name] for name in names], [theirs[name] for name in names], 1 - decay)
+    for name in ours.keys() - names:
+        ours[name].copy_(theirs[name])
+
+
+def _identity(images: NDArray[np.uint8], labels: NDArray[np.int64], *, config: GeneratorConfig, seed: int) -> str:
+    """Return a hash of all that decides a fit, so that a checkpoint of another fit is never taken for this one's."""
+    import hashlib
+
+    data = hashlib.sha256(np.ascontiguousarray(images).tobytes() + np.ascontiguousarray(labels).tobytes()).hexdigest()
+    return digest([config.model_dump(mode="json"), seed, list(images.shape), data])
+
+
+def _tensors(learner: Learner) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for name, module in learner.modules.items():
+        tensors |= checkpoint.nested(f"module/{name}", module.state_dict())
+    for name, optimizer in learner.optimizers.items():
+        tensors |= checkpoint.nested(f"optimizer/{name}", checkpoint.optimizer_tensors(optimizer))
+    return tensors
+
+
+def _restore(learner: Learner, path: Path, identity: str) -> int:
+    """Put back the state of a checkpoint and return the steps done; 0 when there is none of this very fit."""
+    if not path.exists():
+        return 0
+    found = checkpoint.load(path)
+    if found.facts.get("identity") != identity:
+        return 0
+    for name, module in learner.modules.items():
+        module.load_state_dict(checkpoint.under(f"module/{name}", found.tensors))
+    for name, optimizer in learner.optimizers.items():
+        checkpoint.restore_optimizer(optimizer, checkpoint.under(f"optimizer/{name}", found.tensors))
+        for parameter, state in optimizer.state.items():
+            for key, value in state.items():
+                if value.shape == parameter.shape:  # the strides of its parameter, so that rounding is the same as well
+                    state[key] = torch.empty_like(parameter).copy_(value)
+    return int(found.facts["steps"])
+
+
+def _refuse_nonsense(losses: list[Tensor], steps: int) -> float:
+    """Return the last of the losses of the steps just done; ``steps`` counts all done so far."""
+    if not losses:
+        return 0.0
+    values = torch.stack(losses).tolist()
+    for value, step in zip(values, range(steps - len(values), steps), strict=True):
+        if not math.isfinite(value):
+            raise TrialFault(
+                f"the loss of step {step} is {value}",
+                step=step,
+                fix="lower learning_rate, or set precision to float32"
+            )
+    return float(values[-1])

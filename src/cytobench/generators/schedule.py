@@ -1,0 +1,50 @@
+"""The noise schedule of a diffusion model and the weights of its steps.
+
+A noised image is ``x_t = a_t x_0 + s_t ε`` with ``a_t = √ᾱ_t`` and ``s_t = √(1 − ᾱ_t)``, t in 0 … T − 1. The schedule is
+the cosine one (Nichol & Dhariwal 2021), rescaled so that the last step is pure noise (Lin et al. 2024): a network trained
+with a_{T−1} > 0 never sees what sampling begins with, and all its images come out equally bright.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def cosine_betas(count: int) -> Tensor:
+    """Return the variances β_t of the cosine schedule, float64 (T,) (Nichol & Dhariwal 2021, eq. 17)."""
+    time = torch.arange(count + 1, dtype=torch.float64) / count
+    kept = torch.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
+    return (1 - kept[1:] / kept[:-1]).clamp(max=0.999)
+
+
+def zero_terminal(betas: Tensor) -> Tensor:
+    """Return √ᾱ_t, shifted and scaled so that the first is kept and the last is 0 (Lin et al. 2024, algorithm 1)."""
+    signal = torch.cumprod(1 - betas, 0).sqrt()
+    return (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
+
+
+def signal_and_noise(count: int) -> Tensor:
+    """Return a_t and s_t of the schedule that we train with, float64 (2, T): a² + s² = 1, a_0 ≈ 1, a_{T−1} = 0."""
+    signal = zero_terminal(cosine_betas(count))
+    return torch.stack([signal, (1 - signal**2).sqrt()])
+
+
+def velocity(clean: Tensor, noise: Tensor, a: Tensor, s: Tensor) -> Tensor:
+    """Return v = a ε − s x_0, the common training target (Salimans & Ho 2022, appendix D)."""
+    return a * noise - s * clean
+
+
+def weights(s: Tensor, gamma: float) -> Tensor:
+    """Return the weight of the squared error of v at each noise level s: ``min(SNR + 1, γ) / (SNR + 1)``.
+
+    This is min-SNR-γ (Hang et al. 2023) on top of Salimans & Ho's SNR + 1: nearly clean images count less. min-SNR itself
+    has no "+ 1" above and would give the last step, where SNR is 0, the weight 0.
+    """
+    return (gamma * s**2).clamp(max=1.0)  # SNR + 1 = a²/s² + 1 = 1/s²
+
+
+def stratified(count: int, steps: int, source: torch.Generator) -> Tensor:
+    """Return steps (count,), one at random from each of ``count`` equal parts of 0 … steps − 1."""
+    places = (torch.arange(count) + torch.rand(count, generator=source)) / count
+    return (places * steps).long().clamp(max=steps - 1)

@@ -1,0 +1,157 @@
+"""A convolutional variational autoencoder with a Gaussian latent.
+
+Kingma & Welling 2014, with the decoder's variance set to its optimum at every step (σ-VAE, Rybkin et al. 2021), which
+balances sharpness and prior without a β to tune. An image is drawn from the prior and shown as the decoder's mean: smooth,
+as VAEs are.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cytobench.generators import arithmetic, sampling, saved
+from cytobench.generators.arithmetic import Precision
+from cytobench.generators.contract import Conditioning, GeneratorConfig, Profile
+from cytobench.generators.fitting import Learner, fit, seeded
+from cytobench.progress import Tick
+from cytobench.registry import plugin
+
+
+class VaeConfig(GeneratorConfig):
+    """What a VAE is made of."""
+
+    latent: int = 64
+    """Dimensions of the latent Gaussian."""
+    width: int
+    """Channels at the finest level; each coarser one has twice as many, up to ``8 · width``."""
+    precision: Precision = "auto"
+    """Of the arithmetic inside the networks."""
+
+
+@plugin("generator", "vae")
+class Vae:
+    """Convolutional variational autoencoder with a Gaussian latent and an optimal decoder variance."""
+
+    conditioning: ClassVar[Conditioning] = "none"
+    config_type: ClassVar[type[GeneratorConfig]] = VaeConfig
+
+    def __init__(self, config: VaeConfig, *, image_size: int, classes: int, device: torch.device) -> None:
+        self.config, self.image_size, self.classes, self.device = config, image_size, classes, device
+        self.levels = max(1, int(math.log2(image_size / 4)))
+        self.side = sampling.canvas(image_size, 2**self.levels)
+        self.network: nn.Module | None = None
+
+    @classmethod
+    def profile(cls, name: Profile, image_size: int) -> VaeConfig:
+        """Return the configuration of a profile."""
+        if name == "paper":
+            return VaeConfig(
+                steps=50_000, batch=128, learning_rate=1e-3, chunk=sampling.chunk_for(image_size), latent=128, width=64
+            )
+        if name == "standard":
+            return VaeConfig(
+                steps=10_000, batch=64, learning_rate=1e-3, chunk=sampling.chunk_for(image_size), latent=128, width=32
+            )
+        return VaeConfig(steps=200, batch=16, learning_rate=2e-3, chunk=50, latent=32, width=8)
+
+    def fit(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, partial: Path, tick: Tick
+    ) -> None:
+        """Train on images (N, H, W, 3); see the contract."""
+        config = self.config
+        encode, decode = seeded(seed, lambda: (self._encoder(), self._decoder()))
+        optimizer = torch.optim.Adam([*encode.parameters(), *decode.parameters()], lr=config.learning_rate)
+
+        def learn(real: Tensor, _classes: Tensor, source: torch.Generator) -> Tensor:
+            noise = torch.randn(len(real), config.latent, generator=source).to(self.device)
+            with arithmetic.autocast(self.config.precision, self.device):
+                mean, log_variance = encode(real).float().chunk(2, 1)
+                shown = decode(mean + (log_variance / 2).exp() * noise).float()
+            nats = gaussian_nats(real, shown) + divergence(mean, log_variance).mean()
+            loss = nats / real[0].numel()
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_([*encode.parameters(), *decode.parameters()], 1.0)
+            optimizer.step()
+            return loss.detach()
+
+        learner = Learner({"encode": encode, "decode": decode}, {"both": optimizer}, learn)
+        fit(
+            learner, images, labels, config=config, side=self.side, seed=seed, partial=partial, tick=tick,
+            device=self.device,
+        )  # fmt: skip
+        self.network = decode
+
+    @torch.no_grad()
+    def sample(self, label: int, indices: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
+        """Return images (len(indices), H, W, 3); image k depends on the weights, the seed, the label and k."""
+        if self.network is None:
+            raise saved.not_fitted("vae")
+        decode = self.network
+
+        def draw(number: int) -> NDArray[np.uint8]:
+            source = sampling.noise_source(seed, label, number)
+            noise = torch.randn(self.config.chunk, self.config.latent, generator=source).to(self.device)
+            with arithmetic.autocast(self.config.precision, self.device):
+                return sampling.from_canvas(decode(noise), self.image_size)
+
+        return sampling.in_chunks(indices, chunk=self.config.chunk, draw=draw)
+
+    def save(self, folder: Path) -> None:
+        """Write the decoder as safetensors and the configuration as JSON."""
+        if self.network is None:
+            raise saved.not_fitted("vae")
+        saved.write(
+            folder, self.network.state_dict(), config=self.config, image_size=self.image_size, classes=self.classes
+        )
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device) -> Self:
+        """Read what :meth:`save` wrote."""
+        found = saved.read(folder)
+        ours = cls(VaeConfig(**found.config), image_size=found.image_size, classes=found.classes, device=device)
+        ours.network = seeded(0, ours._decoder).eval()
+        ours.network.load_state_dict(found.tensors)
+        return ours
+
+    def _widths(self) -> list[int]:
+        return [self.config.width * min(2**level, 8) for level in range(self.levels)]
+
+    def _encoder(self) -> nn.Module:
+        """Return the network from images (B, 3, S, S) to means and log variances (B, 2 · latent)."""
+        widths, base = self._widths(), self.side // 2**self.levels
+        layers: list[nn.Module] = []
+        for before, after in pairwise([3, *widths]):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.BatchNorm2d(after), nn.SiLU()]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * base**2, 2 * self.config.latent)).to(
+            self.device
+        )
+
+    def _decoder(self) -> nn.Module:
+        """Return the network from latents (B, latent) to the means of images (B, 3, S, S)."""
+        widths, base = self._widths()[::-1], self.side // 2**self.levels
+        layers: list[nn.Module] = [
+            nn.Linear(self.config.latent, widths[0] * base**2),
+            nn.Unflatten(1, (widths[0], base, base)),
+        ]
+        for before, after in pairwise([*widths, 3]):
+            layers += [nn.BatchNorm2d(before), nn.SiLU(), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
+        return nn.Sequential(*layers, nn.Tanh()).to(self.device)
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return KL(N(mean, variance) ‖ N(0, 1)) in nats, summed over dimensions, (B,) (Kingma & Welling 2014, appendix B)."""
+    return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+def gaussian_nats(real: Tensor, shown: Tensor) -> Tensor:
+    """Return −log N(real; shown, σ²) per image in nats at the best σ², their mean squared difference (Rybkin et al. 2021)."""
+    variance = ((real - shown) ** 2).mean().clamp(min=1e-6)
+    return 0.5 * real[0].numel() * (variance.log() + math.log(2 * math.pi) + 1)

@@ -1,0 +1,145 @@
+"""Write a board: Markdown, CSV, JSON, one HTML page and its figures. The same arguments give the same bytes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cytobench.errors import IntegrityFault
+from cytobench.leaderboards.canvas import Drawing
+from cytobench.leaderboards.evaluation import evaluate
+from cytobench.leaderboards.exports import plain, to_csv, to_json, to_markdown
+from cytobench.leaderboards.figures import figures
+from cytobench.leaderboards.findings import HOW, findings, warnings
+from cytobench.leaderboards.page import Content, page, versions
+from cytobench.leaderboards.record import FACTS, Record, read
+from cytobench.leaderboards.sample_grid import Gallery, sample_grid
+from cytobench.leaderboards.tables import networks, same_dataset, sets
+from cytobench.store import DONE, write_bytes, write_json
+
+__all__ = ["BoardFiles", "Gallery", "load_records", "readme", "write_board"]
+
+
+class BoardFiles(NamedTuple):
+    """Where a board was written to."""
+
+    markdown: Path
+    csv: Path
+    json: Path
+    html: Path
+    figures: tuple[Path, ...]
+
+
+def load_records(place: Path) -> list[Record]:
+    """Return all finished records at or below a folder: a store, a run, a published board, or one record.
+
+    Records without ``done.json`` are unfinished and left out, as are those that the store has set aside.
+
+    Raises:
+        IntegrityFault: Some are torn or were edited; all of them are named.
+    """
+    folders = sorted(path.parent for path in place.rglob(FACTS) if (path.parent / DONE).exists())
+    records, problems = [], []
+    for folder in folders:
+        if ".rejected-" in folder.name:
+            continue
+        try:
+            records.append(read(folder))
+        except IntegrityFault as fault:
+            problems.append("; ".join([fault.message, *fault.problems]))
+    if problems:
+        raise IntegrityFault(
+            f"{len(problems)} of {len(folders)} records cannot be trusted",
+            problems=problems,
+            fix="delete these folders and repeat the run; only these trials are computed again",
+        )
+    return sorted(records, key=lambda one: one.key)
+
+
+def write_board(
+    records: Sequence[Record],
+    out: Path,
+    *,
+    title: str,
+    command: str,
+    choices: Sequence[str],
+    galleries: Mapping[str, Gallery],
+) -> BoardFiles:
+    """Write a board and return where its files are.
+
+    Args:
+        records: What it is made from, in any order.
+        out: The folder; files of an earlier board are replaced one by one.
+        title: Its headline.
+        command: The command line that made it.
+        choices: What was decided about the data, in sentences.
+        galleries: Samples of each set, by its name.
+
+    Raises:
+        UsageFault: The records cannot share a board.
+        IntegrityFault: One of them must not be shown.
+    """
+    results = evaluate(records)
+    names = tuple(galleries)
+    samples = tuple(sample_grid(name, gallery, names=names) for name, gallery in galleries.items())
+    content = Content(title, command, tuple(choices), results, tuple(figures(results)), samples)
+    files = BoardFiles(
+        out / "README.md",
+        out / "board.csv",
+        out / "board.json",
+        out / "index.html",
+        tuple(out / "figures" / f"{one.name}.png" for one in (*content.figures, *content.samples)),
+    )
+    for path, drawing in zip(files.figures, (*content.figures, *content.samples), strict=True):
+        write_bytes(path, drawing.png)
+    write_bytes(files.csv, to_csv(results).encode())
+    header = {"title": title, "command": command, "choices": list(choices), "warnings": warnings(results)}
+    write_json(files.json, {**header, **to_json(results)})
+    write_bytes(files.html, page(content).encode())
+    write_bytes(files.markdown, readme(content).encode())
+    return files
+
+
+def readme(content: Content) -> str:
+    """Return the board as Markdown, its figures by relative links."""
+    results = content.results
+    lines = [
+        f"# {plain(content.title)}",
+        f"Protocol {plain(results.protocol)}, profile {plain(results.profile)}. "
+        "Made from records alone; `index.html` is the same board as a page.",
+        _fenced(content.command),
+    ]
+    said = warnings(results)
+    if said:
+        lines.append("\n".join(["> **Before you read a number**", ">", *(f"> - {plain(line)}" for line in said)]))
+    lines += [*_pictures(content.figures[:1]), "## What can be said"]
+    lines += [to_markdown(table) for table in findings(results)]
+    lines.append("## Trained and tested on the same set")
+    lines += [to_markdown(table) for table in same_dataset(results)] or [
+        "No backbone was tested on the set that it was trained on."
+    ]
+    lines.append("## Every source on every target\n\nIn bold: trained and tested on the same set.")
+    lines += [to_markdown(table) for _, tables in content.cross for table in tables]
+    lines += ["## What was run on what", to_markdown(sets(results)), to_markdown(networks(results))]
+    if content.choices:
+        lines.append("### Choices\n\n" + _bullets(content.choices))
+    if content.samples:
+        lines += ["## Samples", *_pictures(content.samples)]
+    lines += ["## Details", *_pictures(content.figures[1:]), "## How it was computed\n\n" + _bullets(HOW)]
+    lines.append("### Versions and devices\n\n" + _bullets([f"{name}: {value}" for name, value in versions(results)]))
+    return "\n\n".join(line.strip("\n") for line in lines) + "\n"
+
+
+def _fenced(command: str) -> str:
+    """Return a code block that its content cannot end."""
+    fence = "```"
+    while fence in command:
+        fence += "`"
+    return f"{fence}console\n{command}\n{fence}"
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {plain(line)}" for line in lines)
+
+
+def _pictures(drawings: Sequence[Drawing]) -> list[str]:
+    return [f"![{plain(one.title)}](figures/{one.name}.png)" for one in drawings]

@@ -1,0 +1,81 @@
+"""A board as one HTML page that needs nothing else: no script, no request, light and dark, wide and narrow."""
+
+import base64
+from collections.abc import Sequence
+from importlib import resources
+from typing import NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+
+from cytobench.leaderboards.canvas import Drawing
+from cytobench.leaderboards.findings import HOW, findings, warnings
+from cytobench.leaderboards.results import METRICS, Results
+from cytobench.leaderboards.tables import (
+    CROSS_METRICS,
+    Table,
+    networks,
+    per_class,
+    same_dataset,
+    sets,
+    source_by_target,
+)
+
+
+class Content(NamedTuple):
+    """What is on a board, whatever it is written as."""
+
+    title: str
+    command: str
+    """The command line that made it."""
+    choices: tuple[str, ...]
+    """What was decided about the data, as duplicates kept together or classes merged."""
+    results: Results
+    figures: tuple[Drawing, ...]
+    """Made from records."""
+    samples: tuple[Drawing, ...]
+    """Made from galleries."""
+
+    @property
+    def cross(self) -> list[tuple[str, list[Table]]]:
+        """SOURCE × TARGET tables by the name of their metric."""
+        return [(METRICS[metric], source_by_target(self.results, metric=metric)) for metric in CROSS_METRICS]
+
+
+def page(content: Content) -> str:
+    """Return the page's HTML; every name in it is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(resources.files(__package__).joinpath("board.html").read_text(encoding="utf-8"))
+    results = content.results
+    return template.render(
+        content=content,
+        results=results,
+        warnings=warnings(results),
+        findings=findings(results),
+        how=HOW,
+        sets=sets(results),
+        networks=networks(results),
+        same_dataset=same_dataset(results),
+        classes=[(backbone, per_class(results, backbone)) for backbone in results.backbones],
+        versions=versions(results),
+        figures=_embedded(content.figures),
+        samples=_embedded(content.samples),
+    )
+
+
+def versions(results: Results) -> list[tuple[str, str]]:
+    """Return what the numbers were computed with: every package and device, with all values that occur."""
+    found: dict[str, set[str]] = {}
+    for record in results.records:
+        for kind, facts in (("", record.facts.versions), ("device ", record.facts.device)):
+            for name, value in facts.items():
+                found.setdefault(f"{kind}{name}", set()).add("not installed" if value is None else str(value))
+    return [(name, ", ".join(sorted(values))) for name, values in sorted(found.items())]
+
+
+class _Picture(NamedTuple):
+    title: str
+    uri: str
+
+
+def _embedded(drawings: Sequence[Drawing]) -> list[_Picture]:
+    return [_Picture(one.title, f"data:image/png;base64,{base64.b64encode(one.png).decode()}") for one in drawings]

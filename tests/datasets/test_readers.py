@@ -1,0 +1,108 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cytobench.datasets.readers import Entry, read
+from cytobench.errors import DataFault, IntegrityFault, UsageFault
+
+Maker = Callable[..., Path]
+
+
+def test_a_folder_per_class_is_listed_and_system_files_are_counted(make_folder: Maker) -> None:
+    root = make_folder({"baso": 2, "eo": 1})
+    (root / ".DS_Store").write_bytes(b"x")
+    (root / "baso" / "Thumbs.db").write_bytes(b"x")
+    (root / "eo" / "000.png").rename(root / "eo" / "A b é.PNG")
+    listing = read(root, columns={})
+    assert [(one.file, one.label) for one in listing.entries] == [
+        ("baso/000.png", "baso"),
+        ("baso/001.png", "baso"),
+        ("eo/A b é.PNG", "eo"),
+    ]
+    assert listing.ignored == 2
+
+
+def test_an_empty_class_is_named(make_folder: Maker) -> None:
+    root = make_folder({"baso": 1})
+    (root / "eo").mkdir()
+    with pytest.raises(DataFault, match="eo/ holds no image"):
+        read(root, columns={})
+
+
+def test_a_loop_of_links_ends_with_a_fault(make_folder: Maker) -> None:
+    root = make_folder({"baso": 1})
+    (root / "baso" / "again").symlink_to(root / "baso")
+    with pytest.raises(DataFault, match="leads back"):
+        read(root, columns={})
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_manifest_with_named_columns_is_read(make_folder: Maker, separator: str, end: str) -> None:
+    root = make_folder({"baso": 2})
+    rows = [
+        ["img", "cell", "fold", "patient", "is_real", "seen"],
+        ["baso/000.png", "Baso", "training", "p1", "1", "true"],
+        ["baso/001.png", "Baso", "test", "p2", "false", "0"],
+    ]
+    text = "\ufeff" + end.join(separator.join(row) for row in rows) + end
+    (root / "list.csv").write_bytes(text.encode())
+    named = {"path": "img", "label": "cell", "split": "fold", "group": "patient", "origin": "is_real", "shot": "seen"}
+    assert read(root / "list.csv", columns=named).entries == (
+        Entry("baso/000.png", "Baso", "train", "p1", "real", True),
+        Entry("baso/001.png", "Baso", "test", "p2", "synthetic", False),
+    )
+
+
+def test_a_parquet_manifest_over_a_folder_is_read(make_folder: Maker, tmp_path: Path) -> None:
+    root = make_folder({"baso": 1})
+    pd.DataFrame({"path": ["baso/000.png"], "label": ["b"]}).to_parquet(tmp_path / "list.parquet")
+    listing = read(root, columns={}, manifest=tmp_path / "list.parquet")
+    assert listing.entries == (Entry("baso/000.png", "b"),)
+
+
+@pytest.mark.parametrize("path", ["../x.png", "a/../../x.png", "/etc/passwd", "C:\\x.png", "\\\\host\\x.png", "..\\x"])
+def test_a_path_that_leaves_the_folder_is_refused_and_nothing_is_opened(tmp_path: Path, path: str) -> None:
+    (tmp_path / "list.csv").write_text(f"path,label\n{path},a\n")
+    with pytest.raises(IntegrityFault, match="outside its folder"):
+        read(tmp_path / "list.csv", columns={})
+
+
+def test_all_rows_that_do_not_fit_are_told_with_their_lines(make_folder: Maker) -> None:
+    root = make_folder({"baso": 1})
+    (root / "list.csv").write_text(
+        "path,label,split,origin\nbaso/000.png,,,\nno.png,a,,\nbaso/000.png,a,tset,\nbaso/000.png,a,,maybe\n"
+    )
+    with pytest.raises(DataFault, match="4 of 4 rows") as caught:
+        read(root / "list.csv", columns={})
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["line 2", "line 3", "line 4", "line 5"]
+
+
+def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("img,label\na,b\n")
+    with pytest.raises(UsageFault, match="no column 'path'; it has 'img', 'label'"):
+        read(tmp_path / "list.csv", columns={})
+
+
+def test_medmnist_archives_are_read_with_their_splits(tmp_path: Path) -> None:
+    images = np.zeros((3, 8, 8, 3), np.uint8)
+    labels = np.array([[0], [1], [1]])
+    np.savez(
+        tmp_path / "x.npz", train_images=images, train_labels=labels, test_images=images[:1], test_labels=labels[:1]
+    )
+    listing = read(tmp_path / "x.npz", columns={})
+    assert [(one.label, one.split, one.position) for one in listing.entries] == [
+        ("0", "train", 0),
+        ("1", "train", 1),
+        ("1", "train", 2),
+        ("0", "test", 0),
+    ]
+
+
+def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=np.array([{}], dtype=object), labels=np.array([0]))
+    with pytest.raises(IntegrityFault, match="never loaded"):
+        read(tmp_path / "x.npz", columns={})

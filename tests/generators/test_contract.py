@@ -1,0 +1,140 @@
+"""Every generator of the registry keeps the same contract."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from cytobench import registry
+from cytobench.errors import CytobenchError, Interrupted, TrialFault, UsageFault
+from cytobench.generators.contract import GeneratorConfig, Profile
+from tests.generators.toy import discs
+
+SIZE, STEPS, CHUNK = 32, 7, 3
+NAMES = registry.names("generator")
+
+
+def small(name: str, **changes: Any) -> Any:
+    plugin = registry.load("generator", name)
+    config = plugin.profile("demo", SIZE).model_copy(update={"steps": STEPS, "batch": 4, "chunk": CHUNK} | changes)
+    return plugin(config, image_size=SIZE, classes=1, device=torch.device("cpu"))
+
+
+def fitted(generator: Any, partial: Path, *, seed: int = 0, stop_after: int | None = None) -> Any:
+    steps = 0
+
+    def tick(count: int, note: str) -> None:
+        nonlocal steps
+        steps += count
+        if steps == stop_after:
+            raise Interrupted(2)
+
+    images = discs(12, SIZE)
+    generator.fit(images, np.zeros(len(images), np.int64), seed=seed, partial=partial, tick=tick)
+    return generator
+
+
+def weights(generator: Any, folder: Path) -> dict[str, bytes]:
+    generator.save(folder)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestContract:
+    def test_has_the_members(self, name: str) -> None:
+        plugin = registry.load("generator", name)
+        assert plugin.conditioning in ("none", "class", "prompt")
+        assert issubclass(plugin.config_type, GeneratorConfig)
+
+    @pytest.mark.parametrize("profile", get_args(Profile))
+    @pytest.mark.parametrize("size", [28, 32, 64, 128])
+    def test_has_every_profile_at_every_size(self, name: str, profile: Profile, size: int) -> None:
+        plugin = registry.load("generator", name)
+        config = plugin.profile(profile, size)
+        assert isinstance(config, plugin.config_type)
+        plugin(config, image_size=size, classes=1, device=torch.device("cpu"))
+
+    def test_every_field_is_explained(self, name: str) -> None:
+        source = Path(str(registry.found("generator")[name].path)).read_text(encoding="utf-8")
+        own = registry.load("generator", name).config_type.__annotations__
+        for field in own:
+            assert f"\n    {field}: " in source
+            after = source.split(f"\n    {field}: ")[1].split("\n")[1]
+            assert after.startswith('    """'), f"{field} has no docstring"
+
+    def test_refuses_unknown_keys(self, name: str) -> None:
+        plugin = registry.load("generator", name)
+        values = plugin.profile("demo", SIZE).model_dump() | {"stepz": 3}
+        with pytest.raises(ValidationError, match="stepz"):
+            plugin.config_type(**values)
+
+    def test_samples_do_not_depend_on_what_else_is_asked_for(self, name: str, tmp_path: Path) -> None:
+        generator = fitted(small(name), tmp_path / "partial")
+        many = generator.sample(0, range(3 * CHUNK + 1), seed=5)
+        assert many.shape == (3 * CHUNK + 1, SIZE, SIZE, 3)
+        assert many.dtype == np.uint8
+        for order in ([0, 1, 2], [7, 2, 2, 9], [4]):
+            np.testing.assert_array_equal(generator.sample(0, order, seed=5), many[order])
+        assert len(np.unique(many.reshape(len(many), -1), axis=0)) == len(many)
+        assert not np.array_equal(generator.sample(0, [0], seed=6), many[:1])
+
+    def test_survives_saving(self, name: str, tmp_path: Path) -> None:
+        generator = fitted(small(name), tmp_path / "partial")
+        before = generator.sample(0, [0, 4], seed=1)
+        generator.save(tmp_path / "saved")
+        loaded = registry.load("generator", name).load(tmp_path / "saved", torch.device("cpu"))
+        np.testing.assert_array_equal(loaded.sample(0, [0, 4], seed=1), before)
+        assert weights(loaded, tmp_path / "again") == weights(generator, tmp_path / "saved")
+
+    @pytest.mark.parametrize("stops", [(1,), (3, 5), (STEPS,)])
+    def test_resumes_to_the_same_bytes(self, name: str, stops: tuple[int, ...], tmp_path: Path) -> None:
+        straight = weights(fitted(small(name), tmp_path / "a"), tmp_path / "straight")
+        for stop in stops:
+            with pytest.raises(Interrupted):
+                fitted(small(name), tmp_path / "b", stop_after=stop)
+        assert weights(fitted(small(name), tmp_path / "b"), tmp_path / "resumed") == straight
+
+    def test_another_seed_gives_other_weights(self, name: str, tmp_path: Path) -> None:
+        one = weights(fitted(small(name), tmp_path / "p", seed=1), tmp_path / "one")
+        other = weights(fitted(small(name), tmp_path / "p", seed=2), tmp_path / "other")
+        assert one["weights.safetensors"] != other["weights.safetensors"]
+
+    def test_names_the_step_at_which_the_loss_is_no_number(
+        self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from cytobench.generators import fitting
+
+        real, calls = fitting.turned, []
+
+        def poisoned(images: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+            if images.dtype == torch.uint8:  # the loop's own call, not the guess's
+                calls.append(1)
+            turned = real(images, codes)
+            return turned.float() * float("nan") if len(calls) == 4 else turned
+
+        monkeypatch.setattr(fitting, "turned", poisoned)
+        with pytest.raises(TrialFault, match="step 3 is nan"):
+            fitted(small(name), tmp_path / "partial")
+
+    def test_refuses_to_draw_before_it_is_fitted(self, name: str) -> None:
+        with pytest.raises(CytobenchError, match="no weights"):
+            small(name).sample(0, [0], seed=0)
+
+    @pytest.mark.parametrize("indices", [[], [-1]])
+    def test_refuses_indices_that_mean_nothing(self, name: str, indices: list[int], tmp_path: Path) -> None:
+        generator = fitted(small(name, steps=1), tmp_path)
+        with pytest.raises(UsageFault, match="numbered from 0"):
+            generator.sample(0, indices, seed=0)
+
+    def test_low_precision_stays_near(self, name: str, tmp_path: Path) -> None:
+        def drawn(precision: str) -> NDArray[np.int64]:
+            generator = fitted(small(name, precision=precision), tmp_path / precision)
+            images: NDArray[np.int64] = generator.sample(0, [0, 1], seed=0).astype(np.int64)
+            return images
+
+        difference = np.abs(drawn("float32") - drawn("bfloat16"))
+        assert 0 < difference.mean() < 12

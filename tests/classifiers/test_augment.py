@@ -89,6 +89,13 @@ def test_flips_come_as_often_as_asked() -> None:
     assert 70 <= int(flipped.sum()) <= 130
 
 
+def test_both_flips_are_drawn_apart() -> None:
+    given = draw(400, NOTHING.model_copy(update={"horizontal_flip": 0.5, "vertical_flip": 0.5}), _generator())
+    assert given.affine is not None
+    kinds = (given.affine[:, 0, 0] < 0).long() + 2 * (given.affine[:, 1, 1] < 0)
+    assert all(70 <= count <= 130 for count in torch.bincount(kinds, minlength=4).tolist())
+
+
 def test_the_generator_decides_and_the_global_state_does_not() -> None:
     images = _images()
     one = augment(images, EVERYTHING, _generator(3))

@@ -72,6 +72,8 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
 def test_the_average_follows_weights_and_counts() -> None:
     live, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
     nn.init.constant_(live.weight, 3.0)
+    assert live.num_batches_tracked is not None
+    assert average.num_batches_tracked is not None
     live.num_batches_tracked.fill_(7)
     fitting.follow(average, live, 0.75)
     assert average.weight.tolist() == [1.5, 1.5]
@@ -83,6 +85,7 @@ def test_a_step_sees_whole_images_in_range(tmp_path: Path) -> None:
     ticks = run(line(seen), tmp_path)
     assert ticks == [1] * 5
     assert all(batch.shape == (3, 3, 8, 8) for batch in seen)
+    assert len({batch.numpy().tobytes() for batch in seen}) == 5, "every step has its own batch"
     assert -1 <= float(torch.stack(seen).min()) < float(torch.stack(seen).max()) <= 1
 
 

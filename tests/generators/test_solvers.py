@@ -14,7 +14,7 @@ def guess(spread: float) -> CleanAt:
     """Return E[x_0 | x_t] for pixels from N(MEAN, spread²)."""
 
     def exact(x: torch.Tensor, step: int) -> torch.Tensor:
-        a, s = schedule.signal_and_noise(1000)[:, step].tolist()
+        a, s = (float(part) for part in schedule.signal_and_noise(1000)[:, step])
         return MEAN + a * spread**2 / (a**2 * spread**2 + s**2) * (x - a * MEAN)
 
     return exact

@@ -12,5 +12,5 @@ def discs(count: int, size: int, seed: int = 0) -> NDArray[np.uint8]:
     for image in images:
         row, column = rng.uniform(0.4, 0.6, 2) * size
         inside = np.hypot(rows - row, columns - column) < rng.uniform(0.2, 0.3) * size
-        image[inside] = (100, 60, 150) + rng.uniform(-20, 20, 3)
+        image[inside] = np.array([100, 60, 150]) + rng.uniform(-20, 20, 3)
     return np.clip(images + rng.normal(0, 2, images.shape), 0, 255).astype(np.uint8)

@@ -60,7 +60,7 @@ def test_the_diagonal_alone_is_framed(make_record: MakeRecord) -> None:
     assert not (np.array([0xD5, 0x5E, 0x00]) == other).all(axis=-1).any()
 
 
-@pytest.mark.parametrize("name", ["$x^2$ & <b>", "染色-" * 3, "a" * 80, "_-^%\\"])
+@pytest.mark.parametrize("name", ["$x^2$ & <b>", r"$\frac$", "染色-" * 3, "a" * 80, "_-^%\\"])
 def test_any_name_can_be_drawn(make_record: MakeRecord, name: str) -> None:
     """A name is text: no mathematics, no clipping, at most a box for a letter that the font does not have."""
     record = make_record()

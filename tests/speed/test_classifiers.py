@@ -1,4 +1,4 @@
-"""Speed of the classifiers' room against what people do today; run by hand: `pytest tests/benchmarks -s`.
+"""Speed of the classifiers' room against what people do today; run by hand: `pytest tests/speed -s`.
 
 Nothing here passes or fails by a time. Each benchmark prints medians and their ratio, measured in one process in turns.
 """
@@ -18,8 +18,9 @@ from torchvision.datasets import ImageFolder
 
 from cytobench.classifiers.augment import Augmentation, augment
 from cytobench.classifiers.backbone import resolve
-from cytobench.classifiers.network import build
+from cytobench.classifiers.network import build, load_into, save
 from cytobench.classifiers.precision import SETTINGS, Precision, _step, choose, place
+from cytobench.classifiers.predict import logits
 from cytobench.classifiers.weights import NONE
 
 CPU = torch.device("cpu")
@@ -110,4 +111,35 @@ def test_training_step(name: str, side: int) -> None:
         f"chosen ({min(chosen.measured, key=lambda one: chosen.measured[one])}) "
         f"{1e3 * seconds['chosen'] / count:.1f}, ratio {seconds['plain'] / seconds['chosen']:.2f}; "
         f"choosing took {choosing:.1f} s"
+    )
+
+
+def test_one_pass_over_six_targets(tmp_path: Path) -> None:
+    """A model built, loaded and fed from files for each target, against one pass over targets decoded once."""
+    count, targets = 128, [f"target{number}" for number in range(6)]
+    folders = [_folder(tmp_path / name, side=128, suffix=".jpg", count=count) for name in targets]
+    network = build(resolve("resnet18"), classes=5, image_size=64, weights=NONE, seed=0)
+    save(network, tmp_path / "weights.safetensors")
+    usual = transforms.Compose([transforms.Resize(64), transforms.ToTensor()])
+    paths = [path for folder in folders for path, _ in ImageFolder(str(folder)).samples]
+    pixels = np.stack([np.asarray(Image.open(path).resize((64, 64))) for path in paths])
+    chosen = choose(network, image_size=64, batch=BATCH, device=CPU, asked="auto")
+
+    def reloading() -> None:
+        for folder in folders:
+            fresh = build(resolve("resnet18"), classes=5, image_size=64, weights=NONE, seed=0)
+            load_into(fresh, tmp_path / "weights.safetensors")
+            loader = DataLoader(ImageFolder(str(folder), usual), batch_size=BATCH, num_workers=torch.get_num_threads())
+            with torch.inference_mode():
+                for images, _ in loader:
+                    fresh.eval()(images)
+
+    def ours() -> None:
+        logits(network, pixels, range(len(pixels)), precision=chosen, batch=64, device=CPU)
+
+    seconds = _medians({"reloading": reloading, "ours": ours}, rounds=3)
+    total = count * len(targets)
+    print(  # noqa: T201
+        f"\nsix targets: reloaded and decoded per target {total / seconds['reloading']:.0f}/s, "
+        f"one pass {total / seconds['ours']:.0f}/s, ratio {seconds['reloading'] / seconds['ours']:.1f}"
     )

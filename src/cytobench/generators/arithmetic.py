@@ -27,6 +27,6 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
 
 
 def layout(precision: Precision, device: torch.device) -> torch.memory_format:
-    """Return the faster order of a map's values: channels last, but not for float32 on a CPU, which it can slow down."""
+    """Return the faster order of a map's values: channels last, but for float32 on a CPU, which it can slow down."""
     low_or_gpu = device.type == "cuda" or is_low(precision, device)
     return torch.channels_last if low_or_gpu else torch.contiguous_format

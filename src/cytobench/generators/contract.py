@@ -1,8 +1,9 @@
 """What a generator is: the contract that every plug-in of the kind keeps.
 
-Image k of class c is a function of (weights, seed, k) alone. Its noise has its own seed, and images are drawn in chunks
-whose size is part of the configuration: image k lies in chunk ``k // chunk`` at position ``k % chunk``, and whole chunks
-are computed, so that a restart or a larger order changes no byte. Another chunk size may change rounding only.
+Image k of class c is a function of (weights, seed, k) alone. Its noise has its own seed, and images are drawn in
+chunks whose size is part of the configuration: image k lies in chunk ``k // chunk`` at position ``k % chunk``, and
+whole chunks are computed, so that a restart or a larger order changes no byte. Another chunk size may change rounding
+only.
 """
 
 from collections.abc import Sequence
@@ -62,8 +63,8 @@ class Generator(Protocol):
     ) -> None:
         """Train on images (N, H, W, 3); resume from what an earlier call left in ``partial``.
 
-        The outcome is the same bytes, however often it was stopped. ``tick(1, note)`` is called after every step and may
-        raise :class:`~cytobench.errors.Interrupted`; the state is then saved first.
+        The outcome is the same bytes, however often it was stopped. ``tick(1, note)`` is called after every step and
+        may raise :class:`~cytobench.errors.Interrupted`; the state is then saved first.
 
         Raises:
             TrialFault: The loss is not a number; the step is in the message.

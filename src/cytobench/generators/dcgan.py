@@ -1,8 +1,9 @@
 """A deep convolutional generative adversarial network.
 
-Radford et al. 2016 (strided convolutions, batch norm in the generator, LeakyReLU in the discriminator) with what keeps it
-from collapsing on a few hundred images: spectral norm in the discriminator (Miyato et al. 2018), the hinge loss, flips,
-turns and shifts of what the discriminator sees (Zhao et al. 2020), and a moving average of the generator's weights.
+Radford et al. 2016 (strided convolutions, batch norm in the generator, LeakyReLU in the discriminator) with what keeps
+it from collapsing on a few hundred images: spectral norm in the discriminator (Miyato et al. 2018), the hinge loss,
+flips, turns and shifts of what the discriminator sees (Zhao et al. 2020), and a moving average of the generator's
+weights.
 """
 
 import copy
@@ -77,7 +78,10 @@ class Dcgan:
                 width=32,
                 average=0.998,
             )
-        return DcganConfig(steps=200, batch=16, learning_rate=1e-3, chunk=50, width=8, latent=64, average=0.97)
+        return DcganConfig(
+            steps=300, batch=8, learning_rate=2e-3, chunk=50, width=16, latent=64, shift=0.0, average=0.97,
+            precision="float32",
+        )  # fmt: skip
 
     def fit(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, partial: Path, tick: Tick
@@ -86,9 +90,9 @@ class Dcgan:
         config = self.config
         drawer, judge = seeded(seed, lambda: (self._drawer(), self._judge()))
         average = copy.deepcopy(drawer).requires_grad_(False)
-        draw_step = torch.optim.Adam(drawer.parameters(), lr=config.learning_rate, betas=(0.5, 0.99))
+        draw_step = torch.optim.Adam(drawer.parameters(), lr=config.learning_rate, betas=(0.5, 0.99), fused=True)
         judge_step = torch.optim.Adam(
-            judge.parameters(), lr=config.discriminator_rate * config.learning_rate, betas=(0.5, 0.99)
+            judge.parameters(), lr=config.discriminator_rate * config.learning_rate, betas=(0.5, 0.99), fused=True
         )
 
         def learn(real: Tensor, _classes: Tensor, source: torch.Generator) -> Tensor:

@@ -1,9 +1,11 @@
 """The training loop that the generators share: it can be killed anywhere and gives the same bytes.
 
-All randomness of step t (which images, their flips and turns, noise) comes from one source seeded by (seed, "fit", t), so a
-checkpoint is every tensor and the number of steps done. It is one file; a kill can't pair new weights with an old count.
+All randomness of step t (which images, their flips and turns, noise) comes from one source seeded by (seed, "fit", t),
+so a checkpoint is every tensor and the number of steps done. It is one file; a kill can't pair new weights with an old
+count.
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -38,7 +40,7 @@ class Learner(NamedTuple):
     optimizers: Mapping[str, torch.optim.Optimizer]
     """Their learning rates are the peaks."""
     learn: Callable[[Tensor, Tensor, torch.Generator], Tensor]
-    """Do one step on images (B, 3, S, S) in [−1, 1] and labels (B,), drawing from the source; return the loss, detached."""
+    """Do one step on images (B, 3, S, S) in [−1, 1] and labels (B,), drawing from the source; return the bare loss."""
 
 
 def fit(
@@ -121,17 +123,17 @@ def rate(step: int, steps: int) -> float:
 
 
 def turned(images: Tensor, codes: Tensor) -> Tensor:
-    """Return images (B, C, S, S) flipped and turned, each by its code 0 … 7: the symmetries of the square.
+    """Return images (B, C, S, S) flipped and turned, each by its code 0 … 7: the square's symmetries.
 
     A blood cell has no up or down, so its label stays. Bit 1 flips left and right, bit 2 up and down, bit 4 transposes.
     """
-    for bit, other in ((1, images.flip(-1)), (2, None), (4, None)):
-        if bit == 2:
-            other = images.flip(-2)
-        if bit == 4:
-            other = images.transpose(-1, -2)
-        assert other is not None
-        images = torch.where((codes & bit).bool()[:, None, None, None], other, images)
+    mirrors: tuple[Callable[[Tensor], Tensor], ...] = (
+        lambda image: image.flip(-1),
+        lambda image: image.flip(-2),
+        lambda image: image.transpose(-1, -2),
+    )
+    for number, mirror in enumerate(mirrors):
+        images = torch.where((codes & 2**number).bool()[:, None, None, None], mirror(images), images)
     return images
 
 
@@ -144,7 +146,7 @@ def seeded(seed: int, build: Callable[[], T]) -> T:
 
 @torch.no_grad()
 def follow(average: nn.Module, live: nn.Module, decay: float) -> None:
-    """Move the moving average of a network's tensors by one step: ``average ← decay · average + (1 − decay) · live``."""
+    """Move the average of a network's tensors by one step: ``average ← decay · average + (1 − decay) · live``."""
     ours, theirs = average.state_dict(), live.state_dict()
     names = [name for name, tensor in ours.items() if tensor.is_floating_point()]
     torch._foreach_lerp_([ours[name] for name in names], [theirs[name] for name in names], 1 - decay)
@@ -154,8 +156,6 @@ def follow(average: nn.Module, live: nn.Module, decay: float) -> None:
 
 def _identity(images: NDArray[np.uint8], labels: NDArray[np.int64], *, config: GeneratorConfig, seed: int) -> str:
     """Return a hash of all that decides a fit, so that a checkpoint of another fit is never taken for this one's."""
-    import hashlib
-
     data = hashlib.sha256(np.ascontiguousarray(images).tobytes() + np.ascontiguousarray(labels).tobytes()).hexdigest()
     return digest([config.model_dump(mode="json"), seed, list(images.shape), data])
 
@@ -195,8 +195,6 @@ def _refuse_nonsense(losses: list[Tensor], steps: int) -> float:
     for value, step in zip(values, range(steps - len(values), steps), strict=True):
         if not math.isfinite(value):
             raise TrialFault(
-                f"the loss of step {step} is {value}",
-                step=step,
-                fix="lower learning_rate, or set precision to float32"
+                f"the loss of step {step} is {value}", step=step, fix="lower learning_rate, or set precision to float32"
             )
     return float(values[-1])

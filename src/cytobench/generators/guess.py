@@ -1,10 +1,10 @@
 """What can be guessed of a clean image from its noised one before any network is asked; the network learns the rest.
 
-With the guess and its standard error in hand, the network's target (clean − guess) / error has about unit variance at every
-noise level (Karras et al. 2022, section 5). :class:`White` takes pixels for independent with unit variance, which makes
-the target −v of Salimans & Ho 2022. :class:`Gaussian` fits a normal distribution to the images, so that colours and layout are
-right from the first step (Wang & Vastola 2024: that is what a diffusion model learns first, and slowly); it makes the
-demo profile possible.
+With the guess and its standard error in hand, the network's target (clean − guess) / error has about unit variance at
+every noise level (Karras et al. 2022, section 5). :class:`White` takes pixels for independent with unit variance,
+which makes the target −v of Salimans & Ho 2022. :class:`Gaussian` fits a normal distribution to the images, so that
+colours and layout are right from the first step (Wang & Vastola 2024: that is what a diffusion model learns first, and
+slowly); it makes the demo profile possible.
 """
 
 from typing import NamedTuple
@@ -43,8 +43,8 @@ class White(nn.Module):
 class Gaussian(nn.Module):
     """Guess for images from one normal distribution: some principal components, and a stationary remainder.
 
-    The remainder's covariance depends on the distance of two pixels only, so it is diagonal in frequency and, in a basis of
-    three colours without correlation, one spectrum per colour.
+    The remainder's covariance depends on the distance of two pixels only, so it is diagonal in frequency and, in a
+    basis of three colours without correlation, one spectrum per colour.
 
     Args:
         components: How many principal components.

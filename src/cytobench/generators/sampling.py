@@ -1,7 +1,7 @@
 """Which images are drawn together, from which noise, and how they become pixels.
 
-Image k lies in chunk ``k // chunk`` at position ``k % chunk``. Whole chunks are computed, so the bytes of image k do not
-depend on what else was asked for, nor on the order.
+Image k lies in chunk ``k // chunk`` at position ``k % chunk``. Whole chunks are computed, so the bytes of image k do
+not depend on what else was asked for, nor on the order.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def to_canvas(images: NDArray[np.uint8], side: int) -> Tensor:
 
 
 def from_canvas(tensor: Tensor, image_size: int) -> NDArray[np.uint8]:
-    """Return the middle of a network's output (N, 3, side, side) in [−1, 1] as images (N, H, W, 3), rounded and clipped."""
+    """Return the middle of what a network drew, (N, 3, side, side) in [−1, 1], as images (N, H, W, 3)."""
     before = (tensor.shape[-1] - image_size) // 2
     middle = tensor[:, :, before : before + image_size, before : before + image_size]
     pixels = ((middle.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,8 +1,8 @@
 """The noise schedule of a diffusion model and the weights of its steps.
 
-A noised image is ``x_t = a_t x_0 + s_t ε`` with ``a_t = √ᾱ_t`` and ``s_t = √(1 − ᾱ_t)``, t in 0 … T − 1. The schedule is
-the cosine one (Nichol & Dhariwal 2021), rescaled so that the last step is pure noise (Lin et al. 2024): a network trained
-with a_{T−1} > 0 never sees what sampling begins with, and all its images come out equally bright.
+A noised image is ``x_t = a_t x_0 + s_t ε`` with ``a_t = √ᾱ_t`` and ``s_t = √(1 − ᾱ_t)``, t in 0 … T − 1. The schedule
+is the cosine one (Nichol & Dhariwal 2021), rescaled so that the last step is pure noise (Lin et al. 2024): a network
+trained with a_{T−1} > 0 never sees what sampling begins with, and all its images come out equally bright.
 """
 
 import math
@@ -38,8 +38,8 @@ def velocity(clean: Tensor, noise: Tensor, a: Tensor, s: Tensor) -> Tensor:
 def weights(s: Tensor, gamma: float) -> Tensor:
     """Return the weight of the squared error of v at each noise level s: ``min(SNR + 1, γ) / (SNR + 1)``.
 
-    This is min-SNR-γ (Hang et al. 2023) on top of Salimans & Ho's SNR + 1: nearly clean images count less. min-SNR itself
-    has no "+ 1" above and would give the last step, where SNR is 0, the weight 0.
+    This is min-SNR-γ (Hang et al. 2023) on top of Salimans & Ho's SNR + 1: nearly clean images count less. min-SNR
+    itself has no "+ 1" above and would give the last step, where SNR is 0, the weight 0.
     """
     return (gamma * s**2).clamp(max=1.0)  # SNR + 1 = a²/s² + 1 = 1/s²
 

@@ -71,8 +71,8 @@ def ancestral(
 def spaced(evaluations: int, noise_steps: int) -> list[int]:
     """Return the steps at which the network is asked, from T − 1 down, denser where there is less noise.
 
-    The quadratic spacing of Song et al. 2021 (appendix D.3): with 20 evenly spaced steps, detail with a standard deviation
-    of .05 (of a range of 2) keeps 48 % of it, with these 100 %.
+    The quadratic spacing of Song et al. 2021 (appendix D.3): with 20 evenly spaced steps, detail with a standard
+    deviation of .05 (of a range of 2) keeps 48 % of it, with these 100 %.
     """
     even = [i / evaluations for i in range(evaluations, 0, -1)]
     steps = [max(round((noise_steps - 1) * part**2), left) for left, part in enumerate(reversed(even))]

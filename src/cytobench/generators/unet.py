@@ -1,8 +1,8 @@
 """The U-Net of the diffusion model: residual blocks, attention on small maps, a time embedding.
 
 Ronneberger et al. 2015 for the shape, Ho et al. 2020 (appendix B) for what the blocks are made of. A stem folds each
-``patch`` × ``patch`` square of pixels into channels (pixel unshuffle), which makes a step cheaper by patch², at some loss of
-sharpness; patch 1 is the usual network.
+``patch`` × ``patch`` square of pixels into channels (pixel unshuffle), which makes a step cheaper by patch², at some
+loss of sharpness; patch 1 is the usual network.
 """
 
 import math
@@ -20,12 +20,10 @@ class UNet(nn.Module):
     """Predict v from a noised image and its time.
 
     Args:
-        channels: Width of each level, from fine to coarse.
-        blocks: Residual blocks of each level, down and up alike.
-        patch: Side of the squares of pixels that the stem folds, pixels.
-        side: Side of the images, a multiple of ``patch · 2^(levels − 1)``, pixels.
-        attention_side: Attention before each change of resolution and in the middle, where the map's side is at most this.
-        classes: Classes that it is told apart by; 1 for none.
+        channels: Width of each level, from fine to coarse. blocks: Residual blocks of each level, down and up alike.
+        patch: Side of the squares of pixels that the stem folds, pixels. side: Side of the images, a multiple of
+        ``patch · 2^(levels − 1)``, pixels. attention_side: Attention before each change of resolution and in the
+        middle, where the map's side is at most this. classes: Classes that it is told apart by; 1 for none.
     """
 
     def __init__(
@@ -124,7 +122,7 @@ class Attention(nn.Module):
 
 
 def waves(time: Tensor, count: int) -> Tensor:
-    """Return cosines and sines of times (B,) in [0, 1] at ``count / 2`` frequencies, (B, count) (Vaswani et al. 2017)."""
+    """Return cosines and sines of times (B,) in [0, 1] at count / 2 frequencies, (B, count) (Vaswani et al. 2017)."""
     half = count // 2
     frequencies = torch.exp(-math.log(10_000) / half * torch.arange(half, device=time.device))
     angles = 1000 * time[:, None] * frequencies

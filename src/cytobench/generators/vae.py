@@ -1,8 +1,8 @@
 """A convolutional variational autoencoder with a Gaussian latent.
 
 Kingma & Welling 2014, with the decoder's variance set to its optimum at every step (σ-VAE, Rybkin et al. 2021), which
-balances sharpness and prior without a β to tune. An image is drawn from the prior and shown as the decoder's mean: smooth,
-as VAEs are.
+balances sharpness and prior without a β to tune, and a normal prior fitted to where the encoder places the real images
+(Ghosh et al. 2020). An image is the decoder's mean: smooth, as VAEs are.
 """
 
 import math
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from cytobench.generators import arithmetic, sampling, saved
 from cytobench.generators.arithmetic import Precision
 from cytobench.generators.contract import Conditioning, GeneratorConfig, Profile
-from cytobench.generators.fitting import Learner, fit, seeded
+from cytobench.generators.fitting import Learner, fit, seeded, turned
 from cytobench.progress import Tick
 from cytobench.registry import plugin
 
@@ -59,7 +59,7 @@ class Vae:
             return VaeConfig(
                 steps=10_000, batch=64, learning_rate=1e-3, chunk=sampling.chunk_for(image_size), latent=128, width=32
             )
-        return VaeConfig(steps=200, batch=16, learning_rate=2e-3, chunk=50, latent=32, width=8)
+        return VaeConfig(steps=220, batch=16, learning_rate=4e-3, chunk=50, latent=32, width=16, precision="float32")
 
     def fit(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, partial: Path, tick: Tick
@@ -67,7 +67,7 @@ class Vae:
         """Train on images (N, H, W, 3); see the contract."""
         config = self.config
         encode, decode = seeded(seed, lambda: (self._encoder(), self._decoder()))
-        optimizer = torch.optim.Adam([*encode.parameters(), *decode.parameters()], lr=config.learning_rate)
+        optimizer = torch.optim.Adam([*encode.parameters(), *decode.parameters()], lr=config.learning_rate, fused=True)
 
         def learn(real: Tensor, _classes: Tensor, source: torch.Generator) -> Tensor:
             noise = torch.randn(len(real), config.latent, generator=source).to(self.device)
@@ -87,25 +87,26 @@ class Vae:
             learner, images, labels, config=config, side=self.side, seed=seed, partial=partial, tick=tick,
             device=self.device,
         )  # fmt: skip
-        self.network = decode
+        prior = self._learn_prior(encode, sampling.to_canvas(images, self.side))
+        self.network = nn.Sequential(prior, decode).eval()
 
     @torch.no_grad()
     def sample(self, label: int, indices: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
         """Return images (len(indices), H, W, 3); image k depends on the weights, the seed, the label and k."""
         if self.network is None:
             raise saved.not_fitted("vae")
-        decode = self.network
+        network = self.network
 
         def draw(number: int) -> NDArray[np.uint8]:
             source = sampling.noise_source(seed, label, number)
             noise = torch.randn(self.config.chunk, self.config.latent, generator=source).to(self.device)
             with arithmetic.autocast(self.config.precision, self.device):
-                return sampling.from_canvas(decode(noise), self.image_size)
+                return sampling.from_canvas(network(noise), self.image_size)
 
         return sampling.in_chunks(indices, chunk=self.config.chunk, draw=draw)
 
     def save(self, folder: Path) -> None:
-        """Write the decoder as safetensors and the configuration as JSON."""
+        """Write the prior and the decoder as safetensors and the configuration as JSON."""
         if self.network is None:
             raise saved.not_fitted("vae")
         saved.write(
@@ -117,9 +118,24 @@ class Vae:
         """Read what :meth:`save` wrote."""
         found = saved.read(folder)
         ours = cls(VaeConfig(**found.config), image_size=found.image_size, classes=found.classes, device=device)
-        ours.network = seeded(0, ours._decoder).eval()
+        ours.network = nn.Sequential(Prior(ours.config.latent).to(device), seeded(0, ours._decoder)).eval()
         ours.network.load_state_dict(found.tensors)
         return ours
+
+    @torch.no_grad()
+    def _learn_prior(self, encode: nn.Module, images: Tensor) -> "Prior":
+        """Return the prior fitted to images (N, 3, S, S), uint8, and to their flips and turns."""
+        means, variances = [], []
+        for some in torch.split(images, 64):
+            for code in range(8):
+                views = turned(some, torch.full((len(some),), code)).to(self.device).float() / 127.5 - 1
+                with arithmetic.autocast(self.config.precision, self.device):
+                    mean, log_variance = encode(views).float().chunk(2, 1)
+                means.append(mean)
+                variances.append(log_variance.exp())
+        prior = Prior(self.config.latent).to(self.device)
+        prior.learn(torch.cat(means), torch.cat(variances))
+        return prior
 
     def _widths(self) -> list[int]:
         return [self.config.width * min(2**level, 8) for level in range(self.levels)]
@@ -146,12 +162,39 @@ class Vae:
         return nn.Sequential(*layers, nn.Tanh()).to(self.device)
 
 
+class Prior(nn.Module):
+    """Turn normal noise (B, latent) into latents with the moments of those that real images are sent to.
+
+    Fitted after training (Ghosh et al. 2020, section 4): after few steps N(0, 1) itself has many places that no real
+    image is sent to, and the decoder shows no cell there.
+    """
+
+    mean: Tensor
+    factor: Tensor
+
+    def __init__(self, latent: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(latent))
+        self.register_buffer("factor", torch.eye(latent))
+
+    def learn(self, means: Tensor, variances: Tensor) -> None:
+        """Take the moments of a mixture of normals with these means and variances (N, latent)."""
+        centred = (means - means.mean(0)).double()
+        covariance = centred.T @ centred / len(means) + variances.double().mean(0).diag()
+        self.mean.copy_(means.mean(0))
+        self.factor.copy_(torch.linalg.cholesky(covariance))
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Return latents for noise (B, latent)."""
+        return self.mean + noise @ self.factor.T
+
+
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return KL(N(mean, variance) ‖ N(0, 1)) in nats, summed over dimensions, (B,) (Kingma & Welling 2014, appendix B)."""
+    """Return KL(N(mean, variance) ‖ N(0, 1)) in nats, (B,) (Kingma & Welling 2014, appendix B)."""
     return 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
 
 
 def gaussian_nats(real: Tensor, shown: Tensor) -> Tensor:
-    """Return −log N(real; shown, σ²) per image in nats at the best σ², their mean squared difference (Rybkin et al. 2021)."""
+    """Return −log N(real; shown, σ²) per image in nats, at the best σ²: the mean squared error (Rybkin et al. 2021)."""
     variance = ((real - shown) ** 2).mean().clamp(min=1e-6)
     return 0.5 * real[0].numel() * (variance.log() + math.log(2 * math.pi) + 1)

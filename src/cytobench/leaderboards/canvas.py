@@ -158,7 +158,7 @@ def canvas() -> Iterator[tuple["Figure", Callable[[], bytes]]]:
             content = io.BytesIO()
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Glyph .* missing")  # a box stands for the letter
-                figure.savefig(content, format="png", metadata={})
+                figure.savefig(content, format="png", metadata={"Software": None})
             return content.getvalue()
 
         yield figure, png

@@ -1,14 +1,13 @@
 """Neighbours and patients."""
 
-from dataclasses import replace
-
 import numpy as np
+import pytest
 
-from cytobench.datasets.phantom import SITES
+from cytobench.datasets.phantom import SITES, scene
 from cytobench.datasets.phantom.fields import axis
 from cytobench.datasets.phantom.morphology import neutrophil
-from cytobench.datasets.phantom.painting import HAEM
-from cytobench.datasets.phantom.scene import patient_of, red_cells_around, white_cell_scene
+from cytobench.datasets.phantom.painting import HAEM, RedCell
+from cytobench.datasets.phantom.scene import patient_of, red_cells_around
 
 A = SITES["a"]
 
@@ -45,12 +44,15 @@ def test_denser_films_have_more_red_cells() -> None:
     assert 1.5 * sparse < dense
 
 
-def test_the_white_cell_lies_on_top() -> None:
-    """Where it is, there is hardly any haem; elsewhere there is."""
+def test_the_white_cell_lies_on_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A red cell in the same place is pushed aside, dyes and mask alike."""
+    beneath = RedCell((3.0, 0.0), radius=3.6, stretch=1.0, angle=0.0, haem=1.0, pallor=0.0, spikes=0)
+    monkeypatch.setattr(scene, "red_cells_around", lambda *_: [beneath])
     grid = axis(64, A.field)
-    crowded = replace(A, red_spread_patient=0.0)
     rng = np.random.default_rng(2)
-    for number in range(10):
-        scene = white_cell_scene(neutrophil(rng), patient_of(crowded, number, seed=0), crowded, grid, rng)
-        inside = scene.instances == 1
-        assert scene.dyes[HAEM][inside].mean() < 0.1 * scene.dyes[HAEM][scene.instances > 1].mean()
+    for number in range(5):
+        seen = scene.white_cell_scene(neutrophil(rng), scene.patient_of(A, number, seed=0), A, grid, rng)
+        inside = seen.instances == 1
+        disc = (grid - 3.0) ** 2 + grid[:, None] ** 2 < 3.0**2
+        assert (inside & disc).sum() > 100
+        assert seen.dyes[HAEM][inside & disc].mean() < 0.1 * scene.HAEM_DENSITY

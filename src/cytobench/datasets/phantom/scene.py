@@ -84,7 +84,7 @@ def white_cell_scene(cell: WhiteCell, patient: Patient, site: Site, grid: Field,
     dyes *= 1 - 0.93 * painted.cover  # the white cell has pushed the others aside
     dyes += painted.dyes
     numbers[painted.inside] = 1
-    return Scene(dyes, numbers.astype(np.uint16), painted.nucleus)
+    return Scene(dyes, _renumbered(numbers), painted.nucleus)
 
 
 def red_cell_scene(patient: Patient, site: Site, grid: Field, rng: np.random.Generator) -> Scene:

@@ -138,6 +138,11 @@ def test_rotation_is_torchvisions_away_from_the_corners(degrees: float) -> None:
     torch.testing.assert_close(_turned(x, degrees)[..., inside], expected[..., inside], rtol=0, atol=2e-4)
 
 
+def test_corners_are_filled_from_the_image() -> None:
+    x = torch.full((1, 3, 20, 20), 0.7)
+    torch.testing.assert_close(_turned(x, 45), x)
+
+
 def test_rotation_of_an_oblong_image_does_not_shear() -> None:
     x = plain(_images(side=40))[:, :, 8:32]
     expected = reference.rotate(x, 20, interpolation=reference.InterpolationMode.BILINEAR)

@@ -13,6 +13,7 @@ from cytobench.classifiers.backbone import Backbone
 from cytobench.classifiers.network import Network, build
 from cytobench.classifiers.precision import Precision
 from cytobench.classifiers.predict import logits
+from cytobench.classifiers.selection import Scores
 from cytobench.classifiers.train import Fitted, Training, fit
 from cytobench.classifiers.weights import NONE
 from cytobench.errors import DataFault, Interrupted, TrialFault
@@ -243,3 +244,61 @@ def test_the_defaults_are_those_of_the_published_benchmark() -> None:
     )
     with pytest.raises(ValidationError):
         Training.model_validate({"learning_rat": 1.0})
+
+
+def test_the_training_loss_of_an_epoch_is_the_mean_of_its_steps(
+    network: Network, coloured: Coloured, tmp_path: Path
+) -> None:
+    told: list[float] = []
+    fitted = _fit(network, coloured, tmp_path, tick=lambda count, note: told.append(float(note[5:])) if count else None)
+    means = np.array(told).reshape(4, 4).mean(axis=1)
+    assert [entry["train_loss"] for entry in fitted.history] == pytest.approx(means.tolist(), abs=1e-3)
+
+
+def test_the_best_weights_survive_a_stop_in_a_worse_epoch(
+    tiny: Backbone, coloured: Coloured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = build(tiny, classes=3, image_size=12, weights=NONE, seed=0)
+    _fit(short, coloured, tmp_path / "short", spec=SPEC.model_copy(update={"epochs": 1, "schedule": "constant"}))
+    monkeypatch.setattr(
+        "cytobench.classifiers.train._validate",
+        lambda course, job: Scores(1.0 - 0.1 * len(course.history), 1.0, 1.0),
+    )
+    spec = SPEC.model_copy(update={"schedule": "constant"})
+    network = build(tiny, classes=3, image_size=12, weights=NONE, seed=0)
+    with pytest.raises(Interrupted):
+        _fit(network, coloured, tmp_path / "long", spec=spec, tick=_stopping(10))
+    network = build(tiny, classes=3, image_size=12, weights=NONE, seed=0)
+    assert _fit(network, coloured, tmp_path / "long", spec=spec).best_epoch == 0
+    assert _bytes(network) == _bytes(short)
+
+
+def test_a_batch_once_cut_stays_cut_after_a_stop(tiny: Backbone, coloured: Coloured, tmp_path: Path) -> None:
+    network = build(tiny, classes=3, image_size=12, weights=NONE, seed=0)
+    body, network.body = network.body, Small(network.body, limit=4)
+    with pytest.raises(Interrupted):
+        _fit(network, coloured, tmp_path, tick=_stopping(1))
+    network.body = Small(body, limit=100)
+    assert _fit(network, coloured, tmp_path).parts == 2
+
+
+class Seeds(torch.nn.Module):
+    """Notes the random state that dropout would find."""
+
+    def __init__(self, body: torch.nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.seen: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.seen.append(torch.initial_seed())
+        result: torch.Tensor = self.body(x)
+        return result
+
+
+def test_every_step_draws_its_own_dropout(network: Network, coloured: Coloured, tmp_path: Path) -> None:
+    noting = Seeds(network.body)
+    network.body = noting
+    fitted = _fit(network, coloured, tmp_path)
+    assert len(set(noting.seen)) == len(noting.seen) == fitted.steps

@@ -19,7 +19,7 @@ def table(labels: list[str], groups: list[str] | None = None, pixels: list[str] 
     rows["group"] = groups or [""] * len(labels)
     names = pixels or [f"picture {row}" for row in range(len(labels))]
     rows["pixel_sha256"] = [hashlib.sha256(name.encode()).hexdigest() for name in names]
-    rows["id"] = name_rows(rows["pixel_sha256"])
+    rows["id"] = name_rows(rows)
     return rows
 
 

@@ -15,7 +15,7 @@ Nature = Literal["real", "phantom", "synthetic"]
 
 COLUMNS = (
     "row",  # of the pixels
-    "id",  # the first 16 hex digits of the pixels' hash: tells images apart and nothing about a patient
+    "id",  # from the pixels' hash: tells images apart and nothing about a patient
     "file",  # path below the set's folder; stays on the user's disk, never in a record
     "label",
     "split",  # train, val, test, or empty before a split is made
@@ -27,6 +27,7 @@ COLUMNS = (
     "pixel_sha256",
     "generator_run",  # the key of the fit that made a synthetic image
 )
+SYNTHETIC_MARK = "synthetic:"  # boards refuse it on a target that is not named as synthetic
 TABLE = "table.csv"
 PIXELS = "images.npy"
 
@@ -89,7 +90,15 @@ def read_pixels(folder: Path) -> NDArray[np.uint8]:
     return pixels
 
 
-def name_rows(pixel_sha256: pd.Series) -> list[str]:
-    """Return an id for every row: its pixels' hash, numbered from the second copy of the same pixels on."""
-    copies = pixel_sha256.groupby(pixel_sha256).cumcount()
-    return [f"{sha[:16]}-{copy + 1}" if copy else sha[:16] for sha, copy in zip(pixel_sha256, copies, strict=True)]
+def name_rows(table: pd.DataFrame) -> list[str]:
+    """Return an id for every row: its pixels' hash, numbered from the second copy of the same pixels on.
+
+    The id of a synthetic image says so, so that a record alone shows what was tested on.
+    """
+    pixels = table["pixel_sha256"]
+    copies = pixels.groupby(pixels).cumcount()
+    marks = np.where(table["origin"] == "synthetic", SYNTHETIC_MARK, "")
+    return [
+        f"{mark}{sha[:16]}-{copy + 1}" if copy else f"{mark}{sha[:16]}"
+        for mark, sha, copy in zip(marks, pixels, copies, strict=True)
+    ]

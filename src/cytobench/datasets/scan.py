@@ -185,7 +185,7 @@ def _table(found: Survey, shas: list[str]) -> pd.DataFrame:
         table["file"] = [f"{entry.file}[{entry.position}]" for entry in entries]
     table["shot"] = ["1" if shot else "" for shot in table["shot"]]
     table["file_sha256"], table["pixel_sha256"] = found.hashes, shas
-    table["id"] = name_rows(table["pixel_sha256"])
+    table["id"] = name_rows(table)
     table["row"] = [str(row) for row in range(len(table))]
     table["partition"] = table["generator_run"] = ""
     return table[list(COLUMNS)]

@@ -83,7 +83,7 @@ class DrawImages(RunStep):
         table["file"] = [f"{label}/{row:05d}" for row, label in enumerate(labels)]
         table["label"], table["group"], table["origin"] = labels, groups, source.nature
         table["pixel_sha256"] = [one.sha256 for one in decoded]
-        table["id"] = name_rows(table["pixel_sha256"])
+        table["id"] = name_rows(table)
         write_pixels(folder / PIXELS, (one.pixels for one in decoded), len(images), self.image_size)
         write_table(folder / TABLE, table)
         write_json(folder / REPORT, report(table, Counter(one.shape for one in decoded), Counter(), Listing(folder, (), 0)))

@@ -140,7 +140,7 @@ class DrawSynthetic(RunStep):
         table["row"] = [str(row) for row in range(len(table))]
         table["origin"] = "synthetic"
         table["pixel_sha256"] = [from_array(image, self.image_size).sha256 for image in images]
-        table["id"] = name_rows(table["pixel_sha256"])
+        table["id"] = name_rows(table)
         write_pixels(folder / PIXELS, images, len(images), self.image_size)
         write_table(folder / TABLE, table)
         write_json(folder / SPLIT, {"sha256": _hash_of(table), "notes": [f"drawn by {self.generator}"]})

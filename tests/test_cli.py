@@ -142,7 +142,8 @@ def test_a_stopped_run_ends_soon_says_how_to_go_on_and_goes_on(
     number: signal.Signals, code: int, seconds: float, environment: dict[str, str], tmp_path: Path, make_folder: Maker
 ) -> None:
     data = [word for name in "xy" for word in ("--data", f"{name}={make_folder({'a': 15, 'b': 15}, name, size=16)}")]
-    long = [*SMALL, *data, "--set", "training.epochs=3000", "--set", "training.patience=3000"]
+    longer = [word.replace("epochs=2", "epochs=9000") for word in SMALL]
+    long = [*longer, *data, "--set", "training.patience=9000"]
     process = start(long, environment, tmp_path)
     asked = time.monotonic()
     process.send_signal(number)

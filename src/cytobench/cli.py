@@ -20,7 +20,8 @@ PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "exec
 def main() -> None:
     """Run the command line; every fault of ours ends with its message and its exit code, never with a traceback."""
     try:
-        commands(prog_name="cytobench", standalone_mode=False)
+        with commands.make_context("cytobench", sys.argv[1:]) as context:  # click's main makes exit 1 of a closed pipe
+            commands.invoke(context)
         sys.stdout.flush()
         code = 0
     except CytobenchError as fault:

@@ -69,7 +69,15 @@ def test_synthetic_train_and_test_come_from_disjoint_real_images(order: Orders, 
     frozen = read_table(done.context.folder(side.split) / TABLE)
     held_out = set(frozen.loc[frozen["split"] != "train", "pixel_sha256"])
     assert not (seen["a"] | seen["b"]) & held_out
-    assert generated_from(done.context, done.plan.sides[2].images).pixels == seen["a"] | seen["b"]
+    drawn = read_table(done.context.folder(done.plan.sides[2].split) / TABLE)
+    for part, partition in (("train", "a"), ("val", "a"), ("test", "b")):
+        assert generated_from(done.context, drawn[drawn["split"] == part]).pixels == seen[partition]
+    shared = {
+        one.source.name: one.guard.shared_ancestors
+        for one in (read(done.context.store.folder(step)).facts for step in done.plan.records)
+        if one.target.name == "x-vae"
+    }
+    assert shared == {"x": len(seen["b"]), "y": 0, "x-vae": 0}
 
 
 def test_a_generator_that_saw_a_test_image_is_refused_by_the_keys(order: Orders, tmp_path: Path) -> None:

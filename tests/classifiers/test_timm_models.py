@@ -34,3 +34,11 @@ def test_position_embeddings_are_resampled_as_timm_does_it() -> None:
     small = timm_models.build("test_vit", "", classes=3, size=64, options={}, size_is_known=True).module
     fitted = timm_models.adapt(native.state_dict(), small)
     assert fitted["pos_embed"].shape == small.state_dict()["pos_embed"].shape != native.state_dict()["pos_embed"].shape
+
+
+def test_the_size_of_a_transformer_with_stages_fits_its_last_stage() -> None:
+    with torch.device("meta"):
+        body = timm_models.build(
+            "swin_tiny_patch4_window7_224", "ms_in1k", classes=3, size=50, options={}, size_is_known=True
+        )
+    assert body.input_size == 64

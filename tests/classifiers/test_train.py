@@ -302,3 +302,25 @@ def test_every_step_draws_its_own_dropout(network: Network, coloured: Coloured, 
     network.body = noting
     fitted = _fit(network, coloured, tmp_path)
     assert len(set(noting.seen)) == len(noting.seen) == fitted.steps
+
+
+def test_a_resumed_training_makes_only_the_steps_that_were_left(
+    tiny: Backbone, coloured: Coloured, tmp_path: Path
+) -> None:
+    network = build(tiny, classes=3, image_size=12, weights=NONE, seed=0)
+    with pytest.raises(Interrupted):
+        _fit(network, coloured, tmp_path, tick=_stopping(11))
+    counts: list[int] = []
+    network = build(tiny, classes=3, image_size=12, weights=NONE, seed=0)
+    fitted = _fit(network, coloured, tmp_path, tick=lambda count, _note: counts.append(count))
+    assert fitted.steps == 16
+    assert sum(counts) == 16 - 10, "the 11 calls were 10 steps and 2 validations, the last of them unfinished"
+
+
+def test_the_learning_rate_follows_its_schedule(tiny: Backbone, coloured: Coloured, tmp_path: Path) -> None:
+    losses = []
+    for schedule in ("constant", "cosine"):
+        network = build(tiny, classes=3, image_size=12, weights=NONE, seed=0)
+        spec = SPEC.model_copy(update={"schedule": schedule})
+        losses.append(_fit(network, coloured, tmp_path / schedule, spec=spec).history[-1]["train_loss"])
+    assert losses[0] != losses[1]

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import pandas as pd
+
 from cytobench.benchmarks.steps.step import Context
 from cytobench.benchmarks.steps.synthesis import SEEN
 from cytobench.datasets.guard import Exposure, exposure, union
@@ -21,9 +23,10 @@ def ancestors(context: Context, reference: str) -> Iterator[str]:
         waiting += read_json(context.folder(one) / DONE)["inputs"].values()
 
 
-def generated_from(context: Context, reference: str) -> Exposure:
-    """Return everything that any generator in an artefact's ancestry was trained on."""
-    return union(_seen(context, one) for one in ancestors(context, reference))
+def generated_from(context: Context, rows: pd.DataFrame) -> Exposure:
+    """Return everything that the generators of some images, and any generator before them, were trained on."""
+    runs = sorted({run for run in rows["generator_run"] if run})
+    return union(_seen(context, one) for run in runs for one in ancestors(context, run))
 
 
 def _seen(context: Context, reference: str) -> Exposure:

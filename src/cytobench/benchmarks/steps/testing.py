@@ -52,13 +52,11 @@ class Test(RunStep):
     def _guard(self, context: Context, source: ImageSet, target: ImageSet) -> records.Guard:
         shown = source.table[source.table["split"].isin(("train", "val"))]
         trained = guard.exposure(shown, source.name)
-        behind = guard.union(
-            generated_from(context, one) for one in (self.trial.source.images, self.trial.source.split)
-        )
+        behind = generated_from(context, shown)
         test = target.table[target.table["split"] == "test"]
         found = guard.findings(test, target.name, target.nature, trained, behind)
         guard.refuse(found, f"{self.title()}")
-        own = generated_from(context, self.target.images).pixels
+        own = generated_from(context, test).pixels
         return records.Guard(
             test_images=len(test),
             exposed_images=0,

@@ -27,9 +27,10 @@ def test_a_file_in_a_plugin_folder_is_listed_without_being_run_and_loaded_by_nam
     (place / "mine.py").write_text(PLUGIN.format(name="mine"))
     found = registry.found("generator")["mine"]
     assert found.summary == "What it is."
-    assert "cytobench_plugins.generators.mine" not in sys.modules
+    assert found.target.endswith("generators.mine")
+    assert found.target not in sys.modules
     assert registry.load("generator", "mine").__name__ == "Thing"
-    assert registry.module_of("generator", "mine") == "cytobench_plugins.generators.mine"
+    assert registry.module_of("generator", "mine") == found.target
 
 
 def test_a_wrong_name_is_met_with_the_nearest_ones() -> None:
@@ -50,6 +51,28 @@ def test_a_plugin_that_can_not_be_imported_is_out_of_use_with_its_reason(place: 
     with pytest.raises(UsageFault, match="no_such_package"):
         registry.load("generator", "broken")
     assert registry.load("dataset", "phantom-a")
+
+
+def test_a_file_that_is_no_python_puts_only_itself_out_of_use(place: Path) -> None:
+    (place / "torn.py").write_text('@plugin("generator", "torn"\n')
+    (place.parent / "datasets/known").mkdir(parents=True)
+    (place.parent / "datasets/known/torn.toml").write_text("title = ")
+    assert "can't be read" in registry.found("generator")["torn"].summary
+    for kind in ("generator", "dataset"):
+        with pytest.raises(UsageFault, match=r"can't be used: .*torn|TOMLDecodeError"):
+            registry.load(kind, "torn")
+    assert registry.load("dataset", "phantom-a")
+
+
+def test_files_of_one_name_in_two_folders_are_two_plugins(
+    place: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "generators").mkdir()
+    (place / "gan.py").write_text(PLUGIN.format(name="one-gan"))
+    (other / "generators/gan.py").write_text(PLUGIN.format(name="other-gan"))
+    monkeypatch.setenv("CYTOBENCH_PLUGINS", f"{place.parent}:{other}")
+    assert registry.load("generator", "one-gan") is not registry.load("generator", "other-gan")
 
 
 def test_toml_plugins_are_data(place: Path) -> None:

@@ -216,6 +216,8 @@ def _carry_out(order: Any, out: Path, executor: str, dry_run: bool, as_json: boo
     else:
         click.echo(outcome.board.markdown.read_text(encoding="utf-8"))
         click.echo(f"board: {outcome.board.html}")
+    if outcome.lost:
+        raise TrialFault(f"a step failed: {outcome.lost[0]}", fix="the board shows what could be finished without it")
     if outcome.failed:
         raise TrialFault(f"{len(outcome.failed)} of {len(outcome.records)} records are of trials that failed")
 

@@ -9,6 +9,7 @@ nothing; a plug-in's code runs when it is named, and not before.
 import ast
 import difflib
 import functools
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -101,9 +102,9 @@ def load(kind: str, name: str) -> Any:
     if name not in known:
         raise unknown(kind, name, known)
     one = known[name]
-    if one.path is not None and one.path.suffix == ".toml":
-        return tomllib.loads(one.path.read_text(encoding="utf-8"))
     try:
+        if one.path is not None and one.path.suffix == ".toml":
+            return tomllib.loads(one.path.read_text(encoding="utf-8"))
         if one.path is None:
             module, _, attribute = one.target.partition(":")
             thing = importlib.import_module(module)
@@ -151,15 +152,18 @@ def _in_folder(kind: str, folder: Path, origin: str) -> list[Found]:
     if not folder.is_dir():
         return []
     room = ROOMS[kind].replace("/", ".")
-    prefix = f"cytobench.{room}" if origin == "cytobench" else f"cytobench_plugins.{room}"
+    place = hashlib.sha256(str(folder).encode()).hexdigest()[:8]  # two folders may hold files of one name
+    prefix = f"cytobench.{room}" if origin == "cytobench" else f"cytobench_plugins_{place}.{room}"
     results: list[Found] = []
     for path in sorted(folder.iterdir()):
         if path.suffix == ".toml":
-            title = tomllib.loads(path.read_text(encoding="utf-8")).get("title", "")
-            results.append(Found(kind, path.stem, title, origin, path, path.stem))
+            results.append(Found(kind, path.stem, _title(path), origin, path, path.stem))
         elif path.suffix == ".py":
             stat = path.stat()
-            decorated = _decorated(path, stat.st_mtime_ns)
+            try:
+                decorated = _decorated(path, stat.st_mtime_ns)
+            except (SyntaxError, ValueError) as error:  # only this file is out of use; loading it gives the reason
+                decorated = ((kind, path.stem, f"can't be read: {error}"),)
             results += [
                 Found(kind, name, summary, origin, path, f"{prefix}.{path.stem}")
                 for of_kind, name, summary in decorated
@@ -180,9 +184,18 @@ def _decorated(path: Path, _mtime_ns: int) -> tuple[tuple[str, str, str], ...]:
             continue
         for call in node.decorator_list:
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "plugin":
-                kind, name = (argument.value for argument in call.args if isinstance(argument, ast.Constant))
-                results.append((str(kind), str(name), (ast.get_docstring(node) or "").split("\n")[0]))
+                given = [*call.args, *(keyword.value for keyword in call.keywords)]
+                words = [str(argument.value) for argument in given if isinstance(argument, ast.Constant)]
+                if len(words) == 2:
+                    results.append((words[0], words[1], (ast.get_docstring(node) or "").split("\n")[0]))
     return tuple(results)
+
+
+def _title(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("title", ""))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return f"can't be read: {error}"
 
 
 def _announced(kind: str) -> list[Found]:

@@ -8,7 +8,6 @@ that file is unfinished work, and starting it again is always safe.
 import errno
 import hashlib
 import json
-import math
 import os
 import shutil
 import socket
@@ -21,6 +20,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
+from cytobench import interrupts
 from cytobench.code_version import code_version
 from cytobench.errors import EnvironmentFault, LockedFault
 
@@ -79,11 +79,6 @@ def write_json(path: Path, value: object) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def finite(value: float) -> float | None:
-    """Return the value, or None where JSON has no word for it (NaN, infinity)."""
-    return float(value) if math.isfinite(value) else None
 
 
 class Step(BaseModel):
@@ -204,13 +199,17 @@ def held(lock: Path, *, wait: bool) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     holder = lock.with_suffix(".holder")
     guard = FileLock(lock)
-    try:
-        guard.acquire(timeout=-1 if wait else 0)
-    except Timeout:
-        raise LockedFault(
-            f"{lock.parent} is in use by {_who(holder)}",
-            fix="wait for that run, or choose another folder with --out",
-        ) from None
+    while True:
+        try:
+            guard.acquire(timeout=1 if wait else 0)
+            break
+        except Timeout:
+            if not wait:
+                raise LockedFault(
+                    f"{lock.parent} is in use by {_who(holder)}",
+                    fix="wait for that run, or choose another folder with --out",
+                ) from None
+            interrupts.check()
     try:
         write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
         yield

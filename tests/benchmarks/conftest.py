@@ -48,7 +48,7 @@ def order(doors: Path, make_folder: Maker) -> Callable[..., Order]:
     sets = tuple(Data(name=name, path=str(make_folder({"a": 15, "b": 15}, name, size=16))) for name in ("x", "y"))
 
     def make(**changes: Any) -> Order:
-        settings = {**SMALL, **VAE, **changes.pop("settings", {})}
+        settings = {**SMALL, **(VAE if changes.get("generator", "vae") == "vae" else {}), **changes.pop("settings", {})}
         fields: dict[str, Any] = {
             "generator": "vae",
             "backbones": ("two-layers",),

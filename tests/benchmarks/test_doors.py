@@ -11,7 +11,7 @@ from cytobench import registry
 from cytobench.benchmarks.order import Data, Order
 from cytobench.datasets.known_set import known
 from cytobench.leaderboards.record import RecordFacts, read
-from tests.benchmarks.conftest import SMALL, carry_out
+from tests.benchmarks.conftest import carry_out
 
 Orders = Callable[..., Order]
 
@@ -22,8 +22,7 @@ def facts(order: Order, out: Path) -> list[RecordFacts]:
 
 
 def test_a_generator_is_one_file(order: Orders, tmp_path: Path) -> None:
-    asked = order(generator="eigencells").model_copy(update={"settings": SMALL})
-    found = facts(asked, tmp_path / "out")
+    found = facts(order(generator="eigencells"), tmp_path / "out")
     assert {"x-eigencells"} < {one.target.name for one in found}
     assert all(one.target.generator.name == "eigencells" for one in found if one.target.generator)
 

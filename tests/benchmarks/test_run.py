@@ -46,7 +46,7 @@ def test_two_runs_share_what_they_have_in_common(order: Orders, tmp_path: Path) 
     carry_out(order(), tmp_path / "out")
     prepared = prepare(order(backbones=("two-layers", "resnet18")), tmp_path / "out")
     waiting = [step for step in prepared.plan.steps if not prepared.context.store.is_done(step)]
-    assert {step.kind for step in waiting} == {"precision", "trial", "record"}
+    assert {step.kind for step in waiting} == {"trial", "record"}
     assert all("resnet18" in step.title() for step in waiting)
 
 

@@ -7,8 +7,7 @@ from cytobench.benchmarks.steps.sets import DrawImages, FreezeSplit, ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
 from cytobench.benchmarks.steps.testing import Test
-from cytobench.benchmarks.steps.training import CHOICE, ChoosePrecision, Train
-from cytobench.store import read_json
+from cytobench.benchmarks.steps.training import Train
 
 FORWARD_SHARE = 1 / 3  # of a training step's arithmetic: forward, against forward and twice that backward
 BYTES_PER_PIXEL = 3
@@ -26,8 +25,8 @@ class Sizes(NamedTuple):
 class Estimate:
     """Seconds and bytes of the steps of a plan.
 
-    Trainings are upper bounds: early stopping may end them sooner. They are known once the arithmetic of their
-    backbone was measured (:class:`ChoosePrecision`, the first steps of a plan). Steps of a kind that was never timed here count 0.
+    From measured training steps; augmentation, reading and early stopping are left out. Steps of a kind that was never
+    timed here, and trainings whose arithmetic was asked for and so not measured, count 0.
 
     Args:
         plan: The plan.
@@ -40,8 +39,6 @@ class Estimate:
     def seconds_from(self, first: RunStep) -> float:
         """Return the seconds of a step and of all after it that are not done; 0 when no training can be timed yet."""
         rest = list(self._plan.steps)[self._plan.steps.index(first) :]
-        if any(isinstance(step, ChoosePrecision) and not self._context.store.is_done(step) for step in rest):
-            return 0.0
         return sum(self.seconds(step) for step in rest if not self._context.store.is_done(step))
 
     def seconds(self, step: RunStep) -> float:
@@ -65,7 +62,7 @@ class Estimate:
         if isinstance(step, DrawSynthetic):
             return (step.train + step.val + step.test) * len(step.classes) * step.image_size**2 * BYTES_PER_PIXEL
         if isinstance(step, Train):
-            return int(self._choice(step).get("parameters", 0)) * BYTES_PER_PARAMETER
+            return self._context.tuned[step.backbone.asked].parameters * BYTES_PER_PARAMETER
         return 0
 
     def sizes(self, split: str) -> Sizes:
@@ -90,9 +87,5 @@ class Estimate:
         survey = self._context.surveys.get(step.key)
         return len(survey.listing.entries) if survey else 0
 
-    def _choice(self, step: Train) -> dict[str, float]:
-        path = self._context.folder(step.inputs["precision"]) / CHOICE
-        return dict(read_json(path)) if path.exists() else {}
-
     def _per_image(self, step: Train) -> float:
-        return float(self._choice(step).get("seconds_per_image", 0.0))
+        return self._context.tuned[step.backbone.asked].seconds_per_image

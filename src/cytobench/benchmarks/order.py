@@ -120,7 +120,7 @@ def resolve(order: Order) -> Resolved:
             SetSpec(name=name, nature=facts[name].nature, images_key=images[name].key, choices=_choices(order, name))
             for name in names
         ),
-        generator=_generator(order, profile_name, profile, generator_settings, names),
+        generator=_generator(order, profile, generator_settings, names),
         synthetic=profile.synthetic,
         train_per_class=profile.train_per_class,
         backbones=backbones,
@@ -188,7 +188,10 @@ def survey_data(one: Data, columns: Mapping[str, str], facts: KnownSet) -> Surve
     """List and hash the files of one ``--data``, with the labels that its description gives them."""
     root = Path(one.path).expanduser()
     listing = read(root, columns=columns, manifest=Path(one.manifest).expanduser() if one.manifest else None)
-    listing = listing._replace(entries=renamed(listing.entries, facts.classes))
+    entries = renamed(listing.entries, facts.classes)
+    if facts.nature != "real":
+        entries = tuple(entry._replace(origin=facts.nature) for entry in entries)
+    listing = listing._replace(entries=entries)
     if facts.images and len(listing.entries) != facts.images and not one.manifest:
         say(f"note: {one.name} has {len(listing.entries)} images here; the published set has {facts.images}")
     for flaw in facts.flaws:
@@ -274,11 +277,13 @@ def _training(profile: Profile) -> dict[str, Any]:
 
 
 def _generator(
-    order: Order, profile_name: str, profile: Profile, settings: Mapping[str, Any], names: tuple[str, ...]
+    order: Order, profile: Profile, settings: Mapping[str, Any], names: tuple[str, ...]
 ) -> GeneratorSpec | None:
     if not order.generator:
+        if settings or order.generate_from:
+            raise UsageFault("settings of a generator are given, but no generator", fix="--generator NAME")
         return None
     kind = registry.load("generator", order.generator)
-    config = kind.profile(profile_name, profile.image_size).model_dump(mode="json")
+    config = kind.profile(profile.generators, profile.image_size).model_dump(mode="json")
     config = fitted(kind.config_type, {**config, **settings}, f"generator {order.generator}").model_dump(mode="json")
     return GeneratorSpec(name=order.generator, config=config, trained_on=order.generate_from or names[0])

@@ -1,15 +1,16 @@
 """The plan of a run: every step in order, known and counted before anything is computed."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from cytobench import registry
 from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
-from cytobench.benchmarks.steps.sets import FreezeSplit
+from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
 from cytobench.benchmarks.steps.testing import Test
-from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train
+from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train, Tuned
 from cytobench.datasets.splits import PARTITIONS
 from cytobench.device import Device
 from cytobench.seeds import seed_for
@@ -37,10 +38,30 @@ class Plan(NamedTuple):
         return sum(isinstance(step, kind) for step in self.steps)
 
 
-def build(resolved: Resolved, device: Device) -> Plan:
+def tuning(spec: RunSpec, device: Device) -> dict[str, ChoosePrecision]:
+    """Return the steps that choose the arithmetic of each backbone, by its name."""
+    return {
+        backbone.asked: ChoosePrecision(
+            backbone=backbone,
+            image_size=spec.image_size,
+            classes=len(spec.classes),
+            batch=spec.training["batch"],
+            device=f"{device.name}, {device.threads} threads",
+            asked=spec.training["precision"],
+        )
+        for backbone in spec.backbones
+    }
+
+
+def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Plan:
     """Return the plan of a resolved run on a device.
 
-    All sets are read, split and checked before the first training.
+    All sets are read, split and checked, each by itself and against one another, before the first training.
+
+    Args:
+        resolved: The run.
+        device: Where it is computed.
+        tuned: The arithmetic of each backbone, by its name.
     """
     spec = resolved.spec
     images = [resolved.images[one.name] for one in spec.sets]
@@ -49,13 +70,16 @@ def build(resolved: Resolved, device: Device) -> Plan:
         Side(one.name, one.nature, step.reference, split.reference)
         for one, step, split in zip(spec.sets, images, splits, strict=True)
     ]
-    steps: list[RunStep] = [*images, *splits]
+    check = CheckSets(
+        inputs={side.name: side.split for side in sides}, sets=tuple((side.name, side.nature) for side in sides)
+    )
+    steps: list[RunStep] = [*images, *splits, *([check] if spec.protocol.pairs == "all" else [])]
     if spec.generator:
         fits, drawn = _synthesis(spec, spec.generator, {side.name: side for side in sides})
         steps += [*fits, drawn]
         learned = next(side.nature for side in sides if side.name == spec.generator.trained_on)
         sides.append(Side(drawn.name, "synthetic", drawn.reference, drawn.reference, spec.generator, learned))
-    steps += _trials(spec, sides, device)
+    steps += _trials(spec, sides, device, tuned)
     return Plan(tuple({step.reference: step for step in steps}.values()), tuple(sides))
 
 
@@ -108,27 +132,21 @@ def _synthesis(
     return list(fits.values()), drawn
 
 
-def _trials(spec: RunSpec, sides: list[Side], device: Device) -> list[RunStep]:
+def _trials(spec: RunSpec, sides: list[Side], device: Device, tuned: Mapping[str, Tuned]) -> list[RunStep]:
     steps: list[RunStep] = []
     for backbone in spec.backbones:
-        precision = ChoosePrecision(
-            backbone=backbone,
-            image_size=spec.image_size,
-            classes=len(spec.classes),
-            batch=spec.training["batch"],
-            device=f"{device.name}, {device.threads} threads",
-            asked=spec.training["precision"],
-        )
-        steps.append(precision)
         for seed in range(spec.seeds):
             for source in sides:
                 trial = Train(
-                    inputs={"precision": precision.reference, "images": source.images, "split": source.split},
+                    inputs={"images": source.images, "split": source.split},
                     backbone=backbone,
                     source=source,
                     image_size=spec.image_size,
                     classes=spec.classes,
                     training=spec.training,
+                    autocast=tuned[backbone.asked].autocast,
+                    channels_last=tuned[backbone.asked].channels_last,
+                    device=f"{device.kind}, {device.threads} threads",
                     seed=1000 * spec.seed + seed,
                 )
                 steps.append(trial)

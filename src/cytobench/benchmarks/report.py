@@ -1,5 +1,6 @@
 """From finished steps to a board: records read back, choices gathered, pictures of what was drawn."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from cytobench.benchmarks.spec import RunSpec
 from cytobench.benchmarks.steps.sets import SPLIT, FreezeSplit
 from cytobench.benchmarks.steps.step import Context
 from cytobench.benchmarks.steps.training import Side, open_side
+from cytobench.errors import TrialFault
 from cytobench.datasets.imageset import TABLE, read_table, write_table
 from cytobench.leaderboards.board import BoardFiles, write_board
 from cytobench.leaderboards.sample_grid import Gallery
@@ -27,6 +29,8 @@ class Outcome(NamedTuple):
     folder: Path
     board: BoardFiles
     records: tuple[Record, ...]
+    lost: tuple[str, ...]
+    """Why steps have no outcome."""
 
     @property
     def failed(self) -> tuple[Record, ...]:
@@ -34,24 +38,43 @@ class Outcome(NamedTuple):
         return tuple(record for record in self.records if record.facts.status == "failed")
 
 
-def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: str) -> Outcome:
-    """Write the board of a finished plan, its splits and its timings into the run's folder."""
-    records = tuple(read(context.store.folder(step)) for step in plan.records)
-    used = choices(spec, plan, context)
-    galleries = {side.name: gallery(context, side, spec.classes) for side in plan.sides if side.nature != "real"}
+def write(
+    spec: RunSpec, plan: Plan, context: Context, folder: Path, command: str, lost: Mapping[str, str]
+) -> Outcome:
+    """Write the board of a finished plan, its splits and its timings into the run's folder.
+
+    Args:
+        spec: The run.
+        plan: Its steps.
+        context: Where they lie.
+        folder: The run's folder.
+        command: As typed.
+        lost: Why steps have no outcome, by reference; the board says so.
+
+    Raises:
+        TrialFault: Nothing was finished.
+        IntegrityFault: A record must not be shown.
+    """
+    records = tuple(read(context.store.folder(step)) for step in plan.records if step.reference not in lost)
+    reasons = list(dict.fromkeys(lost.values()))
+    if not records:
+        raise TrialFault(f"nothing was finished: {'; '.join(reasons)}", fix="see the generator's settings (--set)")
+    used = [*choices(spec, plan, context), *(f"missing because a step failed: {reason}" for reason in reasons)]
+    sides = [side for side in plan.sides if side.split not in lost]
+    galleries = {side.name: gallery(context, side, spec.classes) for side in sides if side.nature != "real"}
     board = write_board(
         records, folder / BOARD, title=spec.protocol.title, command=command, choices=used, galleries=galleries
     )
     _keep(folder / BOARD, galleries)
     write_json(folder / BOARD / CHOICES, used)
-    for side in plan.sides:
+    for side in sides:
         frozen = read_table(context.folder(side.split) / TABLE)
         frozen = frozen.rename(columns={"file": "path"})
         columns = ["path", "label", "split", "partition", "group", "origin", "id"]
         write_table(folder / SPLITS / f"{side.name}.csv", frozen[columns])
     timings = {step.title(): context.seconds(step) for step in plan.steps}
     write_json(folder / TIMINGS, {"seconds": timings, "device": context.device._asdict()})
-    return Outcome(folder, board, records)
+    return Outcome(folder, board, records, tuple(reasons))
 
 
 def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:

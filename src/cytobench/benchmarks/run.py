@@ -13,9 +13,8 @@ from cytobench import interrupts, registry
 from cytobench.benchmarks import report
 from cytobench.benchmarks.estimate import Estimate
 from cytobench.benchmarks.order import Order, Resolved, resolve
-from cytobench.benchmarks.plan import Plan, build
+from cytobench.benchmarks.plan import Plan, build, tuning
 from cytobench.benchmarks.steps.step import Context
-from cytobench.benchmarks.steps.training import ChoosePrecision
 from cytobench.code_version import code_version
 from cytobench.device import choose
 from cytobench.errors import EnvironmentFault, UsageFault
@@ -38,7 +37,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(order: Order, out: Path) -> Prepared:
-    """Resolve and plan an order; nothing is computed, nothing but the folder is made.
+    """Resolve and plan an order; nothing is trained, only the arithmetic of each backbone is chosen (seconds, kept).
 
     Raises:
         CytobenchError: Anything that would stop the run and can be known now.
@@ -46,18 +45,17 @@ def prepare(order: Order, out: Path) -> Prepared:
     writable(out)
     resolved = resolve(order)
     device = choose(order.device)
-    plan = build(resolved, device)
-    context = Context(Store(out / "store"), device, resolved.surveys, resolved.weights)
+    context = Context(Store(out / "store"), device, resolved.surveys, weights=resolved.weights)
+    with disk_faults(out):
+        context.tuned |= {name: step.outcome(context) for name, step in tuning(resolved.spec, device).items()}
+    plan = build(resolved, device, context.tuned)
     name = f"{order.protocol}-{order.generator or 'real'}-{digest([step.key for step in plan.steps])[:10]}"
     return Prepared(order, resolved, plan, context, out / RUNS / name)
 
 
 def dry_run(prepared: Prepared) -> dict[str, Any]:
-    """Return the plan with its estimates, after measuring a few training steps of every backbone (seconds)."""
+    """Return the plan with its estimates."""
     plan, context = prepared.plan, prepared.context
-    for step in plan.steps:
-        if isinstance(step, ChoosePrecision):
-            context.store.compute(step, lambda folder, step=step: step.run(context, folder))  # type: ignore[misc]
     estimate = Estimate(plan, context)
     waiting = [step for step in plan.steps if not context.store.is_done(step)]
     seconds = {step.reference: estimate.seconds(step) for step in waiting}
@@ -91,8 +89,8 @@ def run(prepared: Prepared, *, command: str, executor: str = "local") -> report.
     with interrupts.deferred(), disk_faults(folder), held(folder / "run.lock", wait=False):
         _write_down(prepared, command)
         _room(prepared)
-        registry.load("executor", executor)(prepared.plan, prepared.context)
-        return report.write(prepared.resolved.spec, prepared.plan, prepared.context, folder, command)
+        lost = registry.load("executor", executor)(prepared.plan, prepared.context)
+        return report.write(prepared.resolved.spec, prepared.plan, prepared.context, folder, command, lost)
 
 
 def resume(folder: Path) -> tuple[Order, Path]:
@@ -128,7 +126,7 @@ def facts(prepared: Prepared) -> dict[str, Any]:
     """Return all that decides a run's numbers: specification, data and code."""
     steps = {(step.kind, *step.modules()) for step in prepared.plan.steps}
     code = {f"{kind} ({modules[-1]})": code_version(*modules) for kind, *modules in sorted(steps)}
-    return {"run": prepared.resolved.spec.model_dump(mode="json"), "code": code, "device": prepared.context.device.kind}
+    return {"run": prepared.resolved.spec.model_dump(mode="json"), "code": code, "device": prepared.context.device._asdict()}
 
 
 def writable(out: Path) -> None:
@@ -203,7 +201,7 @@ def summary(plan: dict[str, Any]) -> str:
         ),
         *(f"backbone {b['asked']}: {b['library']}/{b['model']}, weights {b['weights']}" for b in plan["backbones"]),
         f"{plan['trials']} trials, {plan['records']} records",
-        f"estimated: trials at most {duration(plan['estimated_seconds_of_trials'])}; "
+        f"estimated: trials about {duration(plan['estimated_seconds_of_trials'])}; "
         f"disk {plan['estimated_bytes'] / 1e6:.0f} MB of {plan['free_bytes'] / 1e6:.0f} MB free",
     ]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cytobench import registry
 from cytobench.datasets.imageset import Nature
@@ -11,7 +11,6 @@ from cytobench.device import Asked
 from cytobench.errors import UsageFault
 
 Table = TypeVar("Table", bound=BaseModel)
-SYNTHETIC = "synthetic"  # what follows a set's name when a generator drew it: pbc-dcgan is marked (synthetic)
 
 
 class Frozen(BaseModel):
@@ -43,11 +42,11 @@ class Protocol(Frozen):
 class SyntheticCounts(Frozen):
     """Synthetic images per class."""
 
-    train: int
+    train: int = Field(ge=1)
     """Drawn by the generators of partition a."""
-    val: int
+    val: int = Field(ge=1)
     """Likewise; other images than train."""
-    test: int
+    test: int = Field(ge=1)
     """Drawn by the generators of partition b."""
 
 
@@ -56,19 +55,21 @@ class Profile(Frozen):
 
     title: str
     """One line for lists."""
-    image_size: int
+    generators: Literal["demo", "standard", "paper"]
+    """Which of the generators' own configurations it takes."""
+    image_size: int = Field(ge=8, le=1024)
     """Side of the square images, pixels."""
     weights: str
     """``hub``, ``none`` or a file: what backbones start from."""
-    seeds: int
+    seeds: int = Field(ge=1)
     """Trainings of each backbone on each source."""
-    drawn_per_class: int
+    drawn_per_class: int = Field(ge=5)
     """Images per class of a drawn data set."""
     synthetic: SyntheticCounts
     """Size of the synthetic set."""
     training: dict[str, Any] = {}
     """What differs from the defaults of :class:`cytobench.classifiers.train.Training`."""
-    train_per_class: int = 0
+    train_per_class: int = Field(default=0, ge=0)
     """At most so many real training images per class; 0 takes all."""
     smaller: dict[str, str] = {}
     """Aliases that mean a smaller network of the same family here; said when used, and boards print what was trained."""

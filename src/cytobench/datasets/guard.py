@@ -66,7 +66,10 @@ def findings(
     return [one for one in found if one.names]
 
 
-def refuse(found: Sequence[Finding], where: str) -> None:
+FIX = "take these rows out of the test part (or the training part); for copies, --duplicates first does it"
+
+
+def refuse(found: Sequence[Finding], where: str, *, fix: str = FIX) -> None:
     """Stop when there is a finding.
 
     Raises:
@@ -77,7 +80,7 @@ def refuse(found: Sequence[Finding], where: str) -> None:
     raise IntegrityFault(
         f"{where}: " + "; ".join(f"{len(one.names)} test image(s) {one.reason}" for one in found),
         problems=[f"{one.check}: {name}" for one in found for name in one.names],
-        fix="take these rows out of the test part (or the training part); for copies, --duplicates first does it",
+        fix=fix,
     )
 
 

@@ -45,8 +45,6 @@ class KnownSet(BaseModel):
     """What is known to be wrong with it; printed with the scan."""
     draw: Callable[[int, int, int], Drawn] | None = None
     """For drawn sets: (images per class, size in pixels, seed) -> images."""
-    module: str = ""
-    """For drawn sets: the module whose code decides the pixels."""
 
 
 def known(name: str) -> KnownSet:

@@ -9,6 +9,7 @@ import csv
 import io
 import os
 import unicodedata
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
@@ -161,7 +162,7 @@ def read_npz(path: Path) -> Listing:
             f"{path} holds pickled objects, which are never loaded",
             fix="save plain arrays: images uint8, labels integers",
         ) from error
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataFault(f"{path} is no readable npz: {error}", fix="get the file again") from error
     parts = [(f"{split}_images", f"{split}_labels", split) for split in ("train", "val", "test")]
     parts = [part for part in [*parts, ("images", "labels", "")] if part[0] in arrays and part[1] in arrays]
@@ -174,10 +175,21 @@ def read_npz(path: Path) -> Listing:
     entries: list[Entry] = []
     for images, labels, split in parts:
         codes = arrays[labels].reshape(-1)
-        if len(codes) != len(arrays[images]) or arrays[images].dtype != np.uint8:
+        shape = arrays[images].shape
+        if (
+            len(codes) != shape[0]
+            or arrays[images].dtype != np.uint8
+            or len(shape) not in (3, 4)
+            or (len(shape) == 4 and shape[3] not in (1, 3))
+        ):
             raise DataFault(
-                f"{path}: {images} is {arrays[images].dtype}{arrays[images].shape} for {len(codes)} labels",
+                f"{path}: {images} is {arrays[images].dtype}{shape} for {len(codes)} labels",
                 fix="images must be uint8 (N, H, W) or (N, H, W, 3), one label each",
+            )
+        if classes and not (np.issubdtype(codes.dtype, np.integer) and 0 <= codes.min() and codes.max() < len(classes)):
+            raise DataFault(
+                f"{path}: {labels} has values outside 0 … {len(classes) - 1}, the numbers of its classes",
+                fix="correct the labels, or the array of classes",
             )
         entries += [
             Entry(images, classes[int(code)] if classes else str(code), split, position=row)
@@ -213,7 +225,7 @@ def _read_rows(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UsageFault(f"there is no manifest {path}", fix="check --manifest NAME=FILE")
     if path.suffix.lower() == ".parquet":
-        return pd.read_parquet(path).astype(str)
+        return pd.read_parquet(path).astype(object).fillna("").astype(str)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -81,15 +81,24 @@ def make_split(table: pd.DataFrame, step: SplitStep) -> Split:
         UsageFault: Only some rows name a split.
     """
     notes: list[str] = []
-    table = table[table["label"].isin(step.classes)].copy()
     table = table.sort_values(["id", "file"], kind="stable").reset_index(drop=True)
-    table = _without_contradictions(table, step.choices, notes)
+    table = _without_contradictions(table, step, notes)
+    table = table[table["label"].isin(step.classes)].reset_index(drop=True)
     table = _without_copies(table, step, notes)
     present = [label for label in step.classes if (table["label"] == label).any()]
     if len(present) < 2:
         raise DataFault(f"only {len(present)} class is left: {present}", fix="a classifier needs at least two classes")
     given = (table["split"] != "").any()
     table = _given(table, step, notes) if given else _drawn(table, step, notes)
+    known = int((table["group"] != "").sum())
+    if known == 0:
+        notes.append("no group column: the split is image-level, cells of one patient may be in two parts")
+    else:
+        level = "" if known == len(table) else f", for the {known} of {len(table)} images whose group is known"
+        notes.append(f"no patient or slide is in two parts{level}")
+    made = table[(table["origin"] == "synthetic") & (table["generator_run"] == "")]
+    if len(made):
+        notes.append(f"{len(made)} synthetic images came with the data; what their generator saw is not known")
     if step.train_per_class:
         table = _starved(table, step, notes)
     table["partition"] = ""
@@ -145,12 +154,13 @@ def _shuffled(name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()
 
 
-def _without_contradictions(table: pd.DataFrame, choices: Choices, notes: list[str]) -> pd.DataFrame:
-    bad = [rows for rows in copies(table) if rows["label"].nunique() > 1]
+def _without_contradictions(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataFrame:
+    groups = [rows for rows in copies(table) if rows["label"].nunique() > 1]
+    bad = [rows for rows in groups if rows["label"].isin(step.classes).any()]
     if not bad:
         return table
     said = [" = ".join(f"{file} ({label})" for file, label in zip(r["file"], r["label"], strict=True)) for r in bad]
-    if choices.contradictions == "refuse":
+    if step.choices.contradictions == "refuse":
         raise DataFault(
             f"{len(bad)} picture(s) carry two different labels",
             problems=said,
@@ -218,16 +228,14 @@ def _drawn(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataFra
         done = {"drop": "left out", "train": "all in train", "test": "all in test"}[step.choices.rare]
         said = ", ".join(f"{label} ({count})" for label, count in sorted(rare.items()))
         notes.append(f"too small to be split: {said}; {done} (--rare {step.choices.rare})")
-    apart = table["label"].isin(rare)
+    units = _units(table)  # what belongs to a rare image (its patient, its copies) goes where it goes
+    apart = pd.Series(np.isin(units, units[table["label"].isin(rare)]), index=table.index)
     if step.choices.rare == "drop":
-        table, apart = table[~apart].copy(), apart[~apart]
+        kept = ~table["label"].isin(rare)
+        table, apart = table[kept].copy(), apart[kept] & False
     common = table.index[~apart]
     table.loc[common, "split"] = assign(table.loc[common], SPLITS, step.ratios, seed_for(step.seed, "split"))
     table.loc[table.index[apart], "split"] = step.choices.rare
-    if (table["group"] != "").any():
-        notes.append("split by group: no patient or slide is in two parts")
-    else:
-        notes.append("no group column: the split is image-level")
     absent = [
         f"{label} in {part}"
         for part in SPLITS

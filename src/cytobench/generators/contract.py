@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from cytobench.progress import Tick
 
@@ -28,13 +28,13 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int
+    steps: int = Field(ge=1)
     """Optimiser steps of one fit."""
-    batch: int
+    batch: int = Field(ge=1)
     """Images per step."""
-    learning_rate: float
+    learning_rate: float = Field(gt=0)
     """Peak learning rate."""
-    chunk: int
+    chunk: int = Field(ge=1)
     """Images drawn in one forward pass; part of the specification."""
 
 

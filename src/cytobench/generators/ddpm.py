@@ -42,8 +42,8 @@ class DdpmConfig(GeneratorConfig):
     """Principal components of the Gaussian guess that the U-Net improves on; 0 for none: plain v-prediction."""
     noise_steps: int = 1000
     """T, the steps from a clean image to pure noise."""
-    gamma: float = 5.0
-    """Where min-SNR weighting cuts: steps whose SNR + 1 is above this count less."""
+    gamma: float | None = 5.0
+    """Where min-SNR weighting cuts: steps whose SNR + 1 is above this count less; null weighs all alike."""
     average: float
     """Decay of the moving average of the weights, per step; its horizon is 1 / (1 − average) steps."""
     sampler: Literal["dpm-solver++", "ancestral"] = "dpm-solver++"
@@ -82,8 +82,8 @@ class Ddpm:
                 channels=(64, 128, 128), blocks=2, patch=2 if image_size > 32 else 1, attention_side=16, average=0.999,
             )  # fmt: skip
         return DdpmConfig(
-            steps=150, batch=8, learning_rate=6e-3, chunk=25, channels=(16, 32, 32), blocks=1, patch=max(1, image_size
-            // 32), attention_side=8, components=80, average=0.9, evaluations=14, precision="float32",
+            steps=250, batch=4, learning_rate=6e-3, chunk=25, channels=(16, 32, 32), blocks=1, patch=max(1, image_size
+            // 32), attention_side=8, components=60, gamma=None, average=0.9, evaluations=14, precision="float32",
         )  # fmt: skip
 
     def fit(

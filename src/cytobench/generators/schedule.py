@@ -35,12 +35,14 @@ def velocity(clean: Tensor, noise: Tensor, a: Tensor, s: Tensor) -> Tensor:
     return a * noise - s * clean
 
 
-def weights(s: Tensor, gamma: float) -> Tensor:
+def weights(s: Tensor, gamma: float | None) -> Tensor:
     """Return the weight of the squared error of v at each noise level s: ``min(SNR + 1, γ) / (SNR + 1)``.
 
     This is min-SNR-γ (Hang et al. 2023) on top of Salimans & Ho's SNR + 1: nearly clean images count less. min-SNR
     itself has no "+ 1" above and would give the last step, where SNR is 0, the weight 0.
     """
+    if gamma is None:
+        return torch.ones_like(s)
     return (gamma * s**2).clamp(max=1.0)  # SNR + 1 = a²/s² + 1 = 1/s²
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from cytobench.benchmarks.steps.step import Context
-from cytobench.benchmarks.steps.synthesis import SEEN
+from cytobench.benchmarks.steps.synthesis import SEEN, FitGenerator
 from cytobench.datasets.guard import Exposure, exposure, union
 from cytobench.datasets.imageset import read_table
+from cytobench.errors import IntegrityFault
 from cytobench.store import DONE, read_json
 
 
@@ -30,7 +31,9 @@ def generated_from(context: Context, rows: pd.DataFrame) -> Exposure:
 
 
 def _seen(context: Context, reference: str) -> Exposure:
+    if not reference.startswith(f"{FitGenerator.kind}/"):
+        return Exposure()
     path = context.folder(reference) / SEEN
     if not path.exists():
-        return Exposure()
+        raise IntegrityFault(f"{path} is missing: what this generator saw is not known", fix="delete its folder, run again")
     return union(exposure(rows, str(name)) for name, rows in read_table(path).groupby("set"))

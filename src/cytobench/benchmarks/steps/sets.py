@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pandas as pd
 
+from cytobench import registry
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets import guard
 from cytobench.datasets.decode import from_array
@@ -65,8 +66,8 @@ class DrawImages(RunStep):
     seed: int
 
     def modules(self) -> tuple[str, ...]:
-        """Return the module that draws, beside this one."""
-        return (*self.code, known(self.name).module)
+        """Return the plug-in's module, beside this one."""
+        return (*self.code, registry.module_of("dataset", self.name))
 
     def title(self) -> str:
         """Return what is done."""
@@ -92,6 +93,8 @@ class DrawImages(RunStep):
 class FreezeSplit(SplitStep, RunStep):
     """Freeze the split of a set and prove that it is clean."""
 
+    code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.sets",)
+
     name: str
     """The set."""
     nature: Nature
@@ -107,6 +110,39 @@ class FreezeSplit(SplitStep, RunStep):
         guard.check_split(split.table, self.name, self.nature)
         write_table(folder / TABLE, split.table)
         write_json(folder / SPLIT, {"sha256": split.sha256, "notes": list(split.notes)})
+
+
+class CheckSets(RunStep):
+    """Prove that no set's test part was seen in another set's training, before anything is trained."""
+
+    kind: ClassVar[str] = "guard"
+    code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.sets",)
+
+    sets: tuple[tuple[str, Nature], ...]
+    """Names and natures; inputs are their splits, by name."""
+
+    def title(self) -> str:
+        """Return what is done."""
+        return "check the sets against one another"
+
+    def run(self, context: Context, folder: Path) -> None:
+        """Compare every test part with every other set's training and validation parts.
+
+        Raises:
+            IntegrityFault: A picture is on both sides.
+        """
+        tables = {name: read_table(context.folder(self.inputs[name]) / TABLE) for name, _ in self.sets}
+        for source, shown in tables.items():
+            trained = guard.exposure(shown[shown["split"].isin(("train", "val"))], source)
+            for target, nature in self.sets:
+                test = tables[target][tables[target]["split"] == "test"]
+                found = guard.findings(test, target, nature, trained, guard.Exposure()) if target != source else []
+                guard.refuse(
+                    found,
+                    f"{target} can't be tested on what was trained on {source}",
+                    fix="take these pictures out of one of the two sets",
+                )
+        write_json(folder / "checked.json", {"sets": [name for name, _ in self.sets], "checks": list(guard.CHECKS)})
 
 
 def open_set(

@@ -11,6 +11,7 @@ from cytobench.store import Step, Store, read_json, write_json
 if TYPE_CHECKING:
     import torch
 
+    from cytobench.benchmarks.steps.training import Tuned
     from cytobench.classifiers.network import Network
     from cytobench.device import Device
 
@@ -23,6 +24,8 @@ class Context:
     device: "Device"
     surveys: dict[str, Survey] = field(default_factory=dict)
     """Listed files by the key of the step that decodes them."""
+    tuned: "dict[str, Tuned]" = field(default_factory=dict)
+    """What was measured of each backbone, by its name."""
     weights: dict[str, Path | None] = field(default_factory=dict)
     """Files of starting weights by their hash."""
     network: "tuple[str, Network] | None" = None

@@ -8,7 +8,7 @@ import numpy as np
 from cytobench.benchmarks.steps.ancestry import ancestors, generated_from
 from cytobench.benchmarks.steps.sets import SPLIT
 from cytobench.benchmarks.steps.step import Context, RunStep
-from cytobench.benchmarks.steps.training import FITTED, Side, Train, chosen_precision, open_side
+from cytobench.benchmarks.steps.training import FITTED, Side, Train, open_side
 from cytobench.datasets import guard
 from cytobench.datasets.imageset import ImageSet
 from cytobench.device import versions
@@ -68,13 +68,12 @@ class Test(RunStep):
         from cytobench.classifiers.predict import logits
 
         rows = target.rows("test")
-        precision = chosen_precision(context, self.trial)
         with task(self.title(), len(rows)) as work:
             values = logits(
                 self.trial.trained(context),
                 target.pixels,
                 rows,
-                precision=precision,
+                precision=self.trial.precision(),
                 batch=TEST_BATCH,
                 device=context.torch_device,
                 tick=work.advance,
@@ -86,7 +85,6 @@ class Test(RunStep):
     ) -> records.RecordFacts:
         backbone, failure = self.trial.backbone, fitted.get("failure")
         network = fitted.get("network", {})
-        choice = chosen_precision(context, self.trial)
         return records.RecordFacts(
             protocol=self.protocol,
             profile=self.profile,
@@ -111,8 +109,8 @@ class Test(RunStep):
             training=self.trial.training,
             precision={
                 "asked": self.trial.training["precision"],
-                "autocast": choice.autocast,
-                "channels_last": choice.channels_last,
+                "autocast": self.trial.autocast,
+                "channels_last": self.trial.channels_last,
             },
             history=tuple(fitted.get("history", ())),
             best_epoch=fitted.get("best_epoch"),

@@ -1,5 +1,6 @@
 """Steps that train: a trial, and the arithmetic that it is done in."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -35,8 +36,24 @@ class Side(NamedTuple):
     """What the generator was trained on."""
 
 
+class Tuned(NamedTuple):
+    """What is known of a backbone on this device."""
+
+    autocast: bool
+    """Matrix products in bfloat16."""
+    channels_last: bool
+    """Memory format."""
+    seconds_per_image: float
+    """Of a training step; 0 when the arithmetic was asked for and so not measured."""
+    parameters: int
+    """Of the network."""
+
+
 class ChoosePrecision(RunStep):
-    """Measure which arithmetic trains a backbone fastest on this device."""
+    """Measure which arithmetic trains a backbone fastest on this device.
+
+    Done while a run is planned: the choice is in the specification of its trials, so that equal keys mean equal bytes.
+    """
 
     kind: ClassVar[str] = "precision"
     code: ClassVar[tuple[str, ...]] = ("cytobench.classifiers.precision",)
@@ -68,10 +85,14 @@ class ChoosePrecision(RunStep):
         images = precision.images_measured(image_size=self.image_size, batch=self.batch, device=device)
         fastest = min(chosen.measured.values(), default=0.0)
         parameters = sum(tensor.numel() for tensor in network.parameters())
-        write_json(
-            folder / CHOICE,
-            {**chosen._asdict(), "seconds_per_image": fastest / images, "parameters": parameters},
-        )
+        tuned = Tuned(chosen.autocast, chosen.channels_last, fastest / images, parameters)
+        write_json(folder / CHOICE, tuned._asdict() | {"measured": chosen.measured})
+
+    def outcome(self, context: Context) -> "Tuned":
+        """Return what was chosen; measure now when that is not known yet."""
+        folder = context.store.compute(self, lambda place: self.run(context, place))
+        choice = read_json(folder / CHOICE)
+        return Tuned(**{name: choice[name] for name in Tuned._fields})
 
 
 class Train(RunStep):
@@ -92,6 +113,12 @@ class Train(RunStep):
     """The label space."""
     training: dict[str, Any]
     """The whole training specification."""
+    autocast: bool
+    """Matrix products in bfloat16; as chosen by :class:`ChoosePrecision` or asked for."""
+    channels_last: bool
+    """Memory format; likewise."""
+    device: str
+    """cpu or cuda, and the threads: another one rounds otherwise."""
     seed: int
     """The trial's seed."""
 
@@ -113,9 +140,8 @@ class Train(RunStep):
         source = open_side(context, self.source, self.classes)
         spec = Training.model_validate(self.training)
         network = _network(context, self.backbone, len(self.classes), self.image_size, self._seed("weights"))
-        precision = chosen_precision(context, self)
         train_rows, val_rows = source.rows("train"), source.rows("val")
-        steps = spec.epochs * max(1, len(train_rows) // spec.batch)
+        steps = spec.epochs * math.ceil(len(train_rows) / spec.batch)
         try:
             with task(self.title(), steps) as work:
                 fitted = fit(
@@ -125,7 +151,7 @@ class Train(RunStep):
                     train_rows,
                     val_rows,
                     spec=spec,
-                    precision=precision,
+                    precision=self.precision(),
                     seed=self._seed("training"),
                     device=context.torch_device,
                     partial=folder / PARTIAL,
@@ -140,6 +166,12 @@ class Train(RunStep):
         facts = fitted._asdict() | {"network": network.facts()}
         write_json(folder / FITTED, facts)
 
+    def precision(self) -> "Precision":
+        """Return the arithmetic, as the classifiers take it."""
+        from cytobench.classifiers.precision import Precision
+
+        return Precision(self.autocast, self.channels_last, {})
+
     def _seed(self, what: str) -> int:
         return seed_for(self.seed, what, self.backbone.asked, self.source.name)
 
@@ -152,14 +184,6 @@ class Train(RunStep):
             networks.load_into(network, context.store.folder(self) / WEIGHTS)
             context.network = (self.key, network)
         return context.network[1]
-
-
-def chosen_precision(context: Context, trial: Train) -> "Precision":
-    """Return the arithmetic that was chosen for a trial's backbone."""
-    from cytobench.classifiers.precision import Precision
-
-    choice = read_json(context.folder(trial.inputs["precision"]) / CHOICE)
-    return Precision(**{name: choice[name] for name in Precision._fields})
 
 
 def open_side(context: Context, side: Side, classes: tuple[str, ...]) -> ImageSet:

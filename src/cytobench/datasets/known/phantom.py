@@ -38,5 +38,4 @@ def _site(site: str) -> KnownSet:
         nature="phantom",
         classes={label: label for label in CLASSES},
         draw=draw,
-        module="cytobench.datasets.phantom",
     )

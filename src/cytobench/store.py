@@ -13,6 +13,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 from uuid import uuid4
@@ -109,7 +110,7 @@ class Step(BaseModel):
             "code": code_version(*self.modules()),
         }
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The hash of specification, inputs and code, as 24 hex digits (96 bits)."""
         return digest(self.describe())[:24]

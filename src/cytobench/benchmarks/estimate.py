@@ -1,5 +1,6 @@
 """How long a plan takes and what it writes, from what was measured on this machine; nothing is guessed from a table."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cytobench.benchmarks.plan import Plan
@@ -36,10 +37,9 @@ class Estimate:
     def __init__(self, plan: Plan, context: Context) -> None:
         self._plan, self._context = plan, context
 
-    def seconds_from(self, first: RunStep) -> float:
-        """Return the seconds of a step and of all after it that are not done; 0 when no training can be timed yet."""
-        rest = list(self._plan.steps)[self._plan.steps.index(first) :]
-        return sum(self.seconds(step) for step in rest if not self._context.store.is_done(step))
+    def seconds_of(self, steps: Sequence[RunStep]) -> float:
+        """Return the seconds of some steps together."""
+        return sum(self.seconds(step) for step in steps)
 
     def seconds(self, step: RunStep) -> float:
         """Return the seconds of one step; 0 where nothing is known."""

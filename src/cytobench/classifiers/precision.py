@@ -42,7 +42,7 @@ HOPELESS = 3.0
 TURNS = 2
 """Measured steps of each setting; the quickest counts, since a busy machine can only add to it."""
 
-BUDGET = 2.0
+BUDGET = 1.0
 """Seconds after which the second turn is left away."""
 
 CPU_PIXELS = 16 * 64 * 64

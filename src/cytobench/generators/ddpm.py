@@ -82,7 +82,7 @@ class Ddpm:
                 channels=(64, 128, 128), blocks=2, patch=2 if image_size > 32 else 1, attention_side=16, average=0.999,
             )  # fmt: skip
         return DdpmConfig(
-            steps=250, batch=4, learning_rate=6e-3, chunk=25, channels=(16, 32, 32), blocks=1, patch=max(1, image_size
+            steps=100, batch=4, learning_rate=6e-3, chunk=25, channels=(16, 32, 32), blocks=1, patch=max(1, image_size
             // 32), attention_side=8, components=60, gamma=None, average=0.9, evaluations=14, precision="float32",
         )  # fmt: skip
 

@@ -23,14 +23,14 @@ def local(plan: Plan, context: Context) -> dict[str, str]:
         say(f"{done} of {len(plan.steps)} steps are done already")
     estimate = Estimate(plan, context)
     lost: dict[str, str] = {}
-    for number, step in enumerate(waiting, start=done + 1):
+    for position, step in enumerate(waiting):
         interrupts.check()
         reason = next((lost[one] for one in step.inputs.values() if one in lost), "")
         if reason:
             lost[step.reference] = reason
             continue
-        left = estimate.seconds_from(step)
-        say(f"[{number}/{len(plan.steps)}] {step.title()}" + (f" · about {duration(left)} left in all" if left else ""))
+        left = estimate.seconds_of(waiting[position:])
+        say(f"[{done + position + 1}/{len(plan.steps)}] {step.title()}" + (f" · about {duration(left)} left in all" if left else ""))
         began = time.monotonic()
         try:
             context.store.compute(step, lambda folder, step=step: step.run(context, folder))  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ class Context:
 class RunStep(Step):
     """A step that a run carries out."""
 
-    @property
+    @cached_property
     def reference(self) -> str:
         """``kind/key``: how later steps name this one among their inputs."""
         return f"{self.kind}/{self.key}"

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cytobench import __version__
-from cytobench.errors import CytobenchError, TrialFault, UsageFault
+from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault
 
 OUT = Path("cytobench-runs")
 PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors")
@@ -37,6 +37,9 @@ def main() -> None:
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        _complain(EnvironmentFault(f"{error.filename or 'a file'}: {error.strerror}", fix="check path and disk"))
+        code = EnvironmentFault.exit_code
     sys.exit(code)
 
 
@@ -122,14 +125,27 @@ def _options(options: Iterable[Callable[[Any], Any]]) -> Callable[[Any], Any]:
     return decorate
 
 
+def _place(text: str) -> Path:
+    """Return an absolute path, so that a run can be resumed from any folder."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageFault(f"{text}: {error}", fix="write the path out") from None
+
+
 def _data(data: Sequence[str], manifest: dict[str, str]) -> tuple[Any, ...]:
     from cytobench.benchmarks.order import Data
 
-    sets = [Data(name=name, path=path) for name, _, path in (text.partition("=") for text in data)]
+    sets = [
+        Data(name=name, path=str(_place(path)) if path else "") for name, _, path in (t.partition("=") for t in data)
+    ]
     strangers = [name for name in manifest if name not in {one.name for one in sets}]
     if strangers:
         raise UsageFault(f"--manifest names {strangers[0]!r}, which no --data does", fix="give --data NAME=FOLDER too")
-    return tuple(one.model_copy(update={"manifest": manifest.get(one.name, "")}) for one in sets)
+    return tuple(
+        one.model_copy(update={"manifest": str(_place(manifest[one.name])) if one.name in manifest else ""})
+        for one in sets
+    )
 
 
 @commands.command()
@@ -193,6 +209,7 @@ def resume(folder: Path, executor: str, as_json: bool) -> None:
     """Go on with a run that was stopped, if nothing that decides its numbers has changed."""
     from cytobench.benchmarks import run as runner
 
+    folder = folder.absolute()
     order, out = runner.resume(folder)
     _carry_out(order, out, executor, False, as_json, folder)
 
@@ -259,7 +276,7 @@ def status(folder: Path | None, out: Path, as_json: bool) -> None:
     """Tell how far a run is, or all runs of the output folder."""
     from cytobench.benchmarks import status as states
 
-    found = [states.status(folder)] if folder else states.runs(out)
+    found = [states.status(folder.absolute())] if folder else states.runs(out)
     if as_json:
         click.echo(json.dumps(found))
     for one in [] if as_json else found:
@@ -339,4 +356,4 @@ def leaderboard(runs: Sequence[Path], to: Path, title: str) -> None:
     """Write one board, with its records, from one or more runs."""
     from cytobench.benchmarks import publish
 
-    click.echo(publish.board(runs, to, title).html)
+    click.echo(publish.board([run.absolute() for run in runs], to, title).html)

@@ -78,6 +78,10 @@ def found(kind: str) -> dict[str, Found]:
     """
     everything = [*_in_folder(kind, Path(__file__).parent / ROOMS[kind], "cytobench")]
     for place in filter(None, os.environ.get("CYTOBENCH_PLUGINS", "").split(os.pathsep)):
+        if not Path(place).is_dir():
+            raise UsageFault(
+                f"CYTOBENCH_PLUGINS names {place}, which is no folder", fix="correct or unset the variable"
+            )
         everything += _in_folder(kind, Path(place).resolve() / ROOMS[kind], place)
     everything += _announced(kind)
     by_name: dict[str, Found] = {}
@@ -156,9 +160,9 @@ def _in_folder(kind: str, folder: Path, origin: str) -> list[Found]:
     prefix = f"cytobench.{room}" if origin == "cytobench" else f"cytobench_plugins_{place}.{room}"
     results: list[Found] = []
     for path in sorted(folder.iterdir()):
-        if path.suffix == ".toml":
+        if path.suffix == ".toml" and path.is_file():
             results.append(Found(kind, path.stem, _title(path), origin, path, path.stem))
-        elif path.suffix == ".py":
+        elif path.suffix == ".py" and path.is_file():
             stat = path.stat()
             try:
                 decorated = _decorated(path, stat.st_mtime_ns)

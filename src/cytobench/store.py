@@ -32,7 +32,9 @@ HASHED_BYTES = 8 << 20  # larger files are checked by their size when an artefac
 
 def canonical(value: object) -> bytes:
     """Return the one JSON text of a value: sorted keys, no spaces, UTF-8, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(
+        "utf-8", "surrogateescape"
+    )
 
 
 def digest(value: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cytobench.benchmarks.order import Data, survey_data
+from cytobench.benchmarks.spec import fitted
 from cytobench.datasets import guard
 from cytobench.datasets.imageset import TABLE, read_table, write_table
 from cytobench.datasets.known_set import KnownSet, is_known, known
@@ -67,13 +68,17 @@ def freeze(
         )
     shares = _shares(ratios)
     one = sets[0]
+    if Path(one.path).suffix.lower() == ".npz":
+        raise UsageFault("a manifest names files, an npz has none", fix="put the split into the npz: train_images, …")
+    if tuple(classes) == ("common",):
+        raise UsageFault("--classes common is of several sets; a split is of one", fix="--classes a,b,c")
     table = read_table(_scanned(one, columns, FREEZING_SIZE, out) / TABLE)
     chosen = {option: given.get(one.name, given.get("")) for option, given in choices.items()}
     step = SplitStep(
         classes=tuple(classes) or tuple(sorted(set(table["label"]))),
         ratios=shares,
         seed=seed_for(seed, "split", one.name),
-        choices=Choices.model_validate({option: value for option, value in chosen.items() if value}),
+        choices=fitted(Choices, {option: value for option, value in chosen.items() if value}, "a choice"),
     )
     split = make_split(table, step)
     guard.check_split(split.table, one.name, "real")
@@ -96,6 +101,6 @@ def _shares(text: str) -> tuple[float, float, float]:
         train, val, test = (float(part) for part in text.split(","))
     except ValueError:
         raise UsageFault(f"--ratios {text}: three numbers are needed", fix="--ratios 0.6,0.2,0.2") from None
-    if min(train, val, test) <= 0 or abs(train + val + test - 1) > 1e-9:
+    if not min(train, val, test) > 0 or abs(train + val + test - 1) > 1e-9:
         raise UsageFault(f"--ratios {text}: positive shares that add up to 1 are needed", fix="--ratios 0.6,0.2,0.2")
     return train, val, test

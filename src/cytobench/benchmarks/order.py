@@ -1,5 +1,6 @@
 """What a user asks for, and its resolution: names looked up, files surveyed, weights found, all before any work."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from cytobench.benchmarks.spec import (
 from cytobench.benchmarks.steps.sets import DrawImages, ReadImages
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.datasets.known_set import KnownSet, is_known, known, renamed
-from cytobench.datasets.readers import read
+from cytobench.datasets.readers import MANIFEST_COLUMNS, read
 from cytobench.datasets.scan import Survey, survey
 from cytobench.datasets.splits import Choices
 from cytobench.device import Asked
@@ -28,6 +29,7 @@ from cytobench.errors import DataFault, UsageFault
 from cytobench.progress import say
 from cytobench.seeds import seed_for
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")  # it becomes part of file names
 DEFAULT_DATA = ("phantom-a", "phantom-b")
 DEFAULT_PROTOCOL = "cross-dataset"
 
@@ -141,7 +143,7 @@ def _with_settings(profile: Profile, settings: Mapping[str, str]) -> tuple[Profi
         place = generator if head == "generator" else values.get(head) if tail else values
         if not isinstance(place, dict) or not name or (head == "generator" and not tail):
             raise UsageFault(
-                f"--set {name}: there is no such setting", fix=f"settings are generator.*, {', '.join(sorted(values))}"
+                f"--set {name or text!r}: there is no such setting", fix=f"settings are generator.*, {', '.join(sorted(values))}"
             )
         place[tail or head] = _value(text)
     return fitted(Profile, values, "the profile with --set"), generator
@@ -150,7 +152,7 @@ def _with_settings(profile: Profile, settings: Mapping[str, str]) -> tuple[Profi
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 
@@ -162,6 +164,11 @@ def _sets(
     labels: dict[str, set[str]] = {}
     facts: dict[str, KnownSet] = {}
     for one in order.data or tuple(Data(name=name) for name in DEFAULT_DATA):
+        if not NAME.fullmatch(one.name):
+            raise UsageFault(
+                f"--data {one.name[:80]!r} is no name for a set",
+                fix="up to 64 letters, digits, '.', '_', '+' and '-', a letter or digit first",
+            )
         if one.name in images:
             raise UsageFault(f"--data names {one.name!r} twice", fix="give each set its own name")
         if one.path:
@@ -184,10 +191,21 @@ def _sets(
     return images, surveys, labels, facts
 
 
+def check_columns(columns: Mapping[str, str]) -> None:
+    """Refuse ``--column`` for what no manifest has.
+
+    Raises:
+        UsageFault: With the nearest name.
+    """
+    for name in columns:
+        if name not in MANIFEST_COLUMNS:
+            raise UsageFault(f"--column {name}: a manifest's columns are {', '.join(MANIFEST_COLUMNS)}", fix="name one of them")
+
+
 def survey_data(one: Data, columns: Mapping[str, str], facts: KnownSet) -> Survey:
     """List and hash the files of one ``--data``, with the labels that its description gives them."""
-    root = Path(one.path).expanduser()
-    listing = read(root, columns=columns, manifest=Path(one.manifest).expanduser() if one.manifest else None)
+    check_columns(columns)
+    listing = read(Path(one.path), columns=columns, manifest=Path(one.manifest) if one.manifest else None)
     entries = renamed(listing.entries, facts.classes)
     if facts.nature != "real":
         entries = tuple(entry._replace(origin=facts.nature) for entry in entries)
@@ -276,6 +294,11 @@ def _training(profile: Profile) -> dict[str, Any]:
     return fitted(Training, profile.training, "training").model_dump(mode="json")
 
 
+def synthetic_name(set_name: str, generator: str) -> str:
+    """Return what boards call the set that a generator draws after another one."""
+    return f"{set_name}-{generator}"
+
+
 def _generator(
     order: Order, profile: Profile, settings: Mapping[str, Any], names: tuple[str, ...]
 ) -> GeneratorSpec | None:
@@ -286,4 +309,10 @@ def _generator(
     kind = registry.load("generator", order.generator)
     config = kind.profile(profile.generators, profile.image_size).model_dump(mode="json")
     config = fitted(kind.config_type, {**config, **settings}, f"generator {order.generator}").model_dump(mode="json")
-    return GeneratorSpec(name=order.generator, config=config, trained_on=order.generate_from or names[0])
+    learned = order.generate_from or names[0]
+    if synthetic_name(learned, order.generator) in names:
+        raise UsageFault(
+            f"--data {synthetic_name(learned, order.generator)} is what the synthetic set will be called",
+            fix="give that set another name",
+        )
+    return GeneratorSpec(name=order.generator, config=config, trained_on=learned)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from cytobench import registry
-from cytobench.benchmarks.order import Resolved
+from cytobench.benchmarks.order import Resolved, synthetic_name
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
 from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
@@ -120,7 +120,7 @@ def _synthesis(
     }
     drawn = DrawSynthetic(
         inputs={role: fit.reference for role, fit in fits.items()},
-        name=f"{source.name}-{generator.name}",
+        name=synthetic_name(source.name, generator.name),
         generator=generator.name,
         image_size=spec.image_size,
         classes=spec.classes,

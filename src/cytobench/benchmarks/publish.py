@@ -8,10 +8,10 @@ import numpy as np
 
 from cytobench.benchmarks.report import BOARD, CHOICES, GALLERIES
 from cytobench.benchmarks.run import COMMAND, PLAN, SPEC
-from cytobench.errors import UsageFault
+from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.leaderboards.board import BoardFiles, write_board
 from cytobench.leaderboards.sample_grid import Gallery
-from cytobench.leaderboards.record import Nature, read
+from cytobench.leaderboards.record import Nature, Record, read
 from cytobench.store import read_json, write_bytes
 
 
@@ -34,11 +34,17 @@ def board(runs: Sequence[Path], to: Path, title: str) -> BoardFiles:
         galleries |= read_galleries(run / BOARD)
         for name in (COMMAND, SPEC):
             write_bytes(to / "runs" / run.name / name, (run / name).read_bytes())
+    records: dict[str, Record] = {}
     for folder in folders:
-        shutil.copytree(folder, to / "records" / folder.name, dirs_exist_ok=True)
-    records = [read(to / "records" / folder.name) for folder in dict.fromkeys(folders)]
+        record = read(folder)
+        if records.setdefault(record.key, record).sha256 != record.sha256:
+            raise IntegrityFault(f"two runs hold different records {record.key}", fix="leave one of the runs out")
     command = "; ".join((run / COMMAND).read_text(encoding="utf-8").strip() for run in runs)
-    return write_board(records, to, title=title, command=command, choices=choices, galleries=galleries)
+    made = write_board(list(records.values()), to, title=title, command=command, choices=choices, galleries=galleries)
+    shutil.rmtree(to / "records", ignore_errors=True)
+    for folder in dict.fromkeys(folders):
+        shutil.copytree(folder, to / "records" / folder.name, dirs_exist_ok=True)
+    return made
 
 
 def read_galleries(folder: Path) -> dict[str, Gallery]:

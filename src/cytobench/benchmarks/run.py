@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from cytobench import interrupts, registry
 from cytobench.benchmarks import report
@@ -17,7 +18,7 @@ from cytobench.benchmarks.plan import Plan, build, tuning
 from cytobench.benchmarks.steps.step import Context
 from cytobench.code_version import code_version
 from cytobench.device import choose
-from cytobench.errors import EnvironmentFault, UsageFault
+from cytobench.errors import EnvironmentFault, IntegrityFault, UsageFault
 from cytobench.progress import duration, say
 from cytobench.store import Store, digest, disk_faults, free_bytes, held, read_json, write_bytes, write_json
 
@@ -101,7 +102,13 @@ def resume(folder: Path) -> tuple[Order, Path]:
     """
     if not (folder / ORDER).is_file():
         raise UsageFault(f"{folder} is no run", fix="`cytobench status` lists the runs of a folder")
-    order = Order.model_validate(read_json(folder / ORDER))
+    try:
+        order = Order.model_validate(read_json(folder / ORDER))
+        for name in (SPEC, PLAN):
+            read_json(folder / name)
+        (folder / COMMAND).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise IntegrityFault(f"{folder} was edited or is torn: {error}", fix="repeat the command of the run") from error
     return order, folder.parent.parent
 
 
@@ -136,8 +143,9 @@ def writable(out: Path) -> None:
         EnvironmentFault: It can't.
     """
     try:
-        write_bytes(out / ".probe", b"cytobench")
-        (out / ".probe").unlink()
+        probe = out / f".probe-{uuid4().hex}"  # two runs may start at once
+        write_bytes(probe, b"cytobench")
+        probe.unlink()
     except OSError as error:
         raise EnvironmentFault(
             f"{out} can't be written: {error.strerror} ({free_bytes(out) / 1e6:.0f} MB free)",

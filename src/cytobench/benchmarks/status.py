@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cytobench.benchmarks.run import COMMAND, PLAN, RUNS
-from cytobench.errors import UsageFault
+from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.store import DONE, read_json
 
 
@@ -17,12 +17,16 @@ def status(folder: Path) -> dict[str, Any]:
     if not (folder / PLAN).is_file():
         raise UsageFault(f"{folder} is no run", fix="`cytobench status` without a run lists those of a folder")
     store = folder.parent.parent / "store"
-    steps = read_json(folder / PLAN)["steps"]
+    try:
+        steps = read_json(folder / PLAN)["steps"]
+        command = (folder / COMMAND).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityFault(f"{folder} was edited or is torn: {error!r}", fix="repeat the command of the run") from error
     waiting = [step["title"] for step in steps if not (store / step["step"] / DONE).is_file()]
     holder = folder / "run.holder"
     return {
         "run": folder.name,
-        "command": (folder / COMMAND).read_text(encoding="utf-8").strip(),
+        "command": command,
         "steps": len(steps),
         "done": len(steps) - len(waiting),
         "next": waiting[0] if waiting else None,

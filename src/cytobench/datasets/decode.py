@@ -12,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 SMALLEST = 8  # pixels; nothing below shows a cell
 WIDEST = 4.0  # longest side over shortest
 LARGEST = 100_000_000  # pixels of one image, decided from its header before anything is decoded
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # no others are ever tried
 Image.MAX_IMAGE_PIXELS = LARGEST
 
 
@@ -48,7 +49,7 @@ def decode(content: bytes, size: int, *, frame: int | None = None) -> Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata; sizes are checked below
-            image: Image.Image = Image.open(io.BytesIO(content))
+            image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
             _check_shape(image)
             if getattr(image, "n_frames", 1) > 1:
                 if frame is None:
@@ -63,8 +64,8 @@ def decode(content: bytes, size: int, *, frame: int | None = None) -> Decoded:
         raise Unreadable(f"larger than {LARGEST / 1e6:.0f} megapixels") from None
     except UnidentifiedImageError:
         raise Unreadable("no image format that can be read") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise Unreadable(f"truncated or damaged: {error}") from None
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them trip over
+        raise Unreadable(f"truncated or damaged: {error or type(error).__name__}") from None
     whole = np.asarray(rgb)
     sha = hashlib.sha256(f"{whole.shape[0]}x{whole.shape[1]}".encode() + whole.tobytes()).hexdigest()
     return Decoded(resize(rgb, size), sha, notes, (whole.shape[0], whole.shape[1]))
@@ -82,6 +83,7 @@ def resize(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 def from_array(array: NDArray[np.uint8], size: int) -> Decoded:
     """Return an image that is in memory already: (H, W), (H, W, 1) or (H, W, 3) uint8."""
+    _check_shape(Image.new("1", (array.shape[1], array.shape[0])))
     rgb = np.ascontiguousarray(np.broadcast_to(array.reshape(*array.shape[:2], -1), (*array.shape[:2], 3)))
     sha = hashlib.sha256(f"{rgb.shape[0]}x{rgb.shape[1]}".encode() + rgb.tobytes()).hexdigest()
     notes = () if array.ndim == 3 and array.shape[2] == 3 else ("grey made RGB",)
@@ -106,10 +108,10 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         over = image.convert("RGBA")
         white = Image.new("RGBA", over.size, "white")
         return Image.alpha_composite(white, over).convert("RGB"), ("transparency laid onto white",)
-    if mode.startswith("I;16") or mode in ("I", "F"):
+    if mode == "F":
+        raise Unreadable("floating-point pixels have no agreed white; export it as 8 or 16 bit")
+    if mode.startswith("I;16") or mode == "I":
         values = np.asarray(image, dtype=np.float64)
-        if mode == "F" and values.max(initial=0.0) <= 1.0:
-            values = values * 65535.0
         return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8)).convert("RGB"), (
             "16-bit scaled to 8-bit",
         )

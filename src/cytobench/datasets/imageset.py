@@ -1,5 +1,6 @@
 """What a set of images is: a frozen table and the pixels that it names, decoded once."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -75,8 +76,12 @@ class ImageSet:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as UTF-8 CSV with one kind of line end, atomically; the same table gives the same bytes."""
+    returns = any(table[name].str.contains("\r", regex=False).any() for name in table.columns)
     with atomic(path) as file:
-        file.write(table.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogateescape"))
+        text = table.to_csv(index=False, lineterminator="\n")
+        if returns:  # pandas does not quote a lone carriage return by itself
+            text = table.to_csv(index=False, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        file.write(text.encode("utf-8", "surrogateescape"))
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -89,6 +89,8 @@ def read_folder(root: Path) -> Listing:
     for place in sorted(root.iterdir()):
         if _of_the_system(place.name):
             ignored += 1
+        elif place.is_dir() and not place.name.strip():
+            empty.append(f"{place.name!r} is no class name")
         elif place.is_dir():
             files, passed, other = _images_below(place)
             ignored += passed
@@ -127,6 +129,9 @@ def read_manifest(path: Path, *, root: Path, columns: Mapping[str, str]) -> List
     climbing: list[str] = []
     for line, row in enumerate(table.to_dict("records"), start=2):
         values = {column: str(row.get(name, "")).strip() for column, name in named.items()}
+        if not values["path"]:
+            problems.append(f"line {line}: the path is empty")
+            continue
         if not _stays_below(values["path"]):
             climbing.append(f"line {line}: {values['path']!r}")
             continue
@@ -137,6 +142,8 @@ def read_manifest(path: Path, *, root: Path, columns: Mapping[str, str]) -> List
         else:
             if not (root / entries[-1].file).is_file():
                 problems.append(f"line {line}: no file {entries[-1].file}")
+    if len(set(table.columns)) != len(table.columns) or any(str(name).endswith(".1") for name in table.columns):
+        raise DataFault(f"{path} names a column twice", fix="remove one of them")
     if climbing:
         raise IntegrityFault(
             f"{path} names paths outside its folder; nothing was opened",
@@ -156,8 +163,12 @@ def read_npz(path: Path) -> Listing:
     """List the images of a MedMNIST-style archive; pickled objects in it are refused."""
     try:
         with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataFault(f"{path} holds one array, not an archive", fix="save it with np.savez")
             arrays = {name: archive[name] for name in archive.files}
     except ValueError as error:
+        if "pickle" not in str(error):
+            raise DataFault(f"{path} is no readable npz: {error}", fix="get the file again") from error
         raise IntegrityFault(
             f"{path} holds pickled objects, which are never loaded",
             fix="save plain arrays: images uint8, labels integers",
@@ -177,16 +188,18 @@ def read_npz(path: Path) -> Listing:
         codes = arrays[labels].reshape(-1)
         shape = arrays[images].shape
         if (
-            len(codes) != shape[0]
+            len(shape) not in (3, 4)
+            or len(codes) != shape[0]
             or arrays[images].dtype != np.uint8
-            or len(shape) not in (3, 4)
             or (len(shape) == 4 and shape[3] not in (1, 3))
         ):
             raise DataFault(
                 f"{path}: {images} is {arrays[images].dtype}{shape} for {len(codes)} labels",
                 fix="images must be uint8 (N, H, W) or (N, H, W, 3), one label each",
             )
-        if classes and not (np.issubdtype(codes.dtype, np.integer) and 0 <= codes.min() and codes.max() < len(classes)):
+        if not (np.issubdtype(codes.dtype, np.integer) or (codes.dtype.kind == "U" and not classes)):
+            raise DataFault(f"{path}: {labels} is {codes.dtype}, not integers", fix="store class numbers as integers")
+        if classes and len(codes) and not (np.issubdtype(codes.dtype, np.integer) and 0 <= codes.min() and codes.max() < len(classes)):
             raise DataFault(
                 f"{path}: {labels} has values outside 0 … {len(classes) - 1}, the numbers of its classes",
                 fix="correct the labels, or the array of classes",
@@ -225,7 +238,11 @@ def _read_rows(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UsageFault(f"there is no manifest {path}", fix="check --manifest NAME=FILE")
     if path.suffix.lower() == ".parquet":
-        return pd.read_parquet(path).astype(object).fillna("").astype(str)
+        try:
+            rows = pd.read_parquet(path).astype(object)
+        except (OSError, ValueError) as error:  # Arrow's faults are ValueErrors
+            raise DataFault(f"{path} can't be read as parquet: {error}", fix="write it again") from error
+        return rows.where(rows.notna(), "").astype(str)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -3,7 +3,9 @@
 What can be read goes into a cache of pixels keyed by the files' hashes and the image size; later stages read there.
 """
 
+import errno
 import hashlib
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -193,6 +195,8 @@ def _table(found: Survey, shas: list[str]) -> pd.DataFrame:
 
 def _hash(path: Path) -> str | OSError:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return OSError(errno.EINVAL, "not a regular file")
         return file_sha256(path)
     except OSError as error:
         return error

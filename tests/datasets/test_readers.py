@@ -106,3 +106,40 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=np.array([{}], dtype=object), labels=np.array([0]))
     with pytest.raises(IntegrityFault, match="never loaded"):
         read(tmp_path / "x.npz", columns={})
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"images": np.zeros((2, 16, 16, 4), np.uint8), "labels": np.array([0, 1])}, "images must be uint8"),
+        ({"images": np.zeros((2, 16, 16, 3), np.float32), "labels": np.array([0, 1])}, "images must be uint8"),
+        ({"images": np.zeros((2, 16, 16, 3), np.uint8), "labels": np.array([0.5, 1.5])}, "not integers"),
+        (
+            {"images": np.zeros((2, 16, 16, 3), np.uint8), "labels": np.array([-1, 0]), "classes": np.array(["a", "b"])},
+            "outside 0",
+        ),
+        ({"pictures": np.zeros(3)}, "no arrays images and labels"),
+    ],
+)
+def test_archives_that_do_not_fit_are_refused_with_the_reason(
+    tmp_path: Path, arrays: dict[str, np.ndarray], message: str
+) -> None:
+    np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]  # its stub takes a name for allow_pickle
+    with pytest.raises(DataFault, match=message):
+        read(tmp_path / "x.npz", columns={})
+
+
+def test_a_torn_archive_and_a_torn_parquet_are_bad_data(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=np.zeros((9, 16, 16, 3), np.uint8), labels=np.zeros(9, np.int64))
+    (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:900])
+    (tmp_path / "x.parquet").write_bytes(b"PAR1 torn")
+    for name in ("x.npz", "x.parquet"):
+        with pytest.raises(DataFault, match="read"):
+            read(tmp_path / name, columns={})
+
+
+def test_a_missing_group_in_parquet_is_no_group(make_folder: Maker) -> None:
+    root = make_folder({"baso": 2})
+    rows = {"path": ["baso/000.png", "baso/001.png"], "label": ["b", "b"], "group": ["p1", None]}
+    pd.DataFrame(rows).to_parquet(root / "list.parquet")
+    assert [one.group for one in read(root / "list.parquet", columns={}).entries] == ["p1", ""]

@@ -66,3 +66,18 @@ def test_the_survey_depends_on_contents_and_labels_but_not_on_the_place(make_fol
     assert survey(read(moved, columns={})).sha256 == before
     picture("new").save(moved / "a" / "000.png")
     assert survey(read(moved, columns={})).sha256 != before
+
+
+def test_a_picture_that_changed_since_its_manifest_was_frozen_is_named(make_folder: Maker, tmp_path: Path) -> None:
+    root = make_folder({"a": 3, "b": 2})
+    table = read_table(scanned(root, tmp_path / "before") / TABLE)
+    frozen = table.rename(columns={"file": "path"})[["path", "label", "pixel_sha256"]]
+    frozen.to_csv(tmp_path / "frozen.csv", index=False)
+    listing = read(root, columns={}, manifest=tmp_path / "frozen.csv")
+    (tmp_path / "same").mkdir()
+    scan(ScanStep(survey="x", image_size=16), survey(listing), tmp_path / "same")
+    picture("other").save(root / "b" / "001.png")
+    (tmp_path / "after").mkdir()
+    with pytest.raises(IntegrityFault, match="1 of 5 pictures are not those") as caught:
+        scan(ScanStep(survey="y", image_size=16), survey(listing), tmp_path / "after")
+    assert caught.value.problems == ("b/001.png",)

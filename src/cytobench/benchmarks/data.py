@@ -22,6 +22,8 @@ def scan_all(sets: Sequence[Data], columns: Mapping[str, str], size: int, out: P
     """Return the scan report of every set; decoded pixels go to the store, where runs find them."""
     if not sets:
         raise UsageFault("nothing to look at", fix="--data NAME=PATH")
+    if len({one.name for one in sets}) < len(sets):
+        raise UsageFault("--data names a set twice", fix="give each set its own name")
     return {one.name: read_json(_scanned(one, columns, size, out) / REPORT) for one in sets}
 
 
@@ -73,6 +75,9 @@ def freeze(
     if tuple(classes) == ("common",):
         raise UsageFault("--classes common is of several sets; a split is of one", fix="--classes a,b,c")
     table = read_table(_scanned(one, columns, FREEZING_SIZE, out) / TABLE)
+    strangers = sorted({name for given in choices.values() for name in given if name not in ("", one.name)})
+    if strangers:
+        raise UsageFault(f"a choice is made for {strangers[0]!r}, which is not split here", fix=f"name {one.name}, or none")
     chosen = {option: given.get(one.name, given.get("")) for option, given in choices.items()}
     step = SplitStep(
         classes=tuple(classes) or tuple(sorted(set(table["label"]))),

@@ -22,14 +22,17 @@ from cytobench.errors import DataFault, IntegrityFault, UsageFault
 
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".ppm", ".pgm"})
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
-MANIFEST_COLUMNS = ("path", "label", "split", "group", "origin", "shot")
+MANIFEST_COLUMNS = ("path", "label", "split", "group", "origin", "shot", "pixel_sha256")
 TRUE = frozenset({"1", "true", "yes"})
 FALSE = frozenset({"0", "false", "no", ""})
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 class Entry(NamedTuple):
-    """One image as listed; ``position`` is its row in an npz, -1 for a file."""
+    """One image as listed; ``position`` is its row in an npz, -1 for a file.
+
+    ``pixel_sha256`` is what its pixels were when the manifest was frozen; empty when nobody says.
+    """
 
     file: str
     label: str
@@ -38,6 +41,7 @@ class Entry(NamedTuple):
     origin: str = "real"
     shot: bool = False
     position: int = -1
+    pixel_sha256: str = ""
 
 
 class Listing(NamedTuple):
@@ -162,9 +166,9 @@ def read_manifest(path: Path, *, root: Path, columns: Mapping[str, str]) -> List
 def read_npz(path: Path) -> Listing:
     """List the images of a MedMNIST-style archive; pickled objects in it are refused."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataFault(f"{path} holds one array, not an archive", fix="save it with np.savez")
+        if not zipfile.is_zipfile(path):
+            raise DataFault(f"{path} is no readable npz", fix="get the file again, or save it with np.savez")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except ValueError as error:
         if "pickle" not in str(error):
@@ -221,7 +225,13 @@ def _entry(values: Mapping[str, str]) -> Entry:
     if shot not in TRUE | FALSE:
         raise ValueError(f"shot {values['shot']!r} is none of 1, 0, true, false")
     return Entry(
-        values["path"], _composed(values["label"]), split, values["group"], _origin(values["origin"]), shot in TRUE
+        values["path"],
+        _composed(values["label"]),
+        split,
+        values["group"],
+        _origin(values["origin"]),
+        shot in TRUE,
+        pixel_sha256=values["pixel_sha256"],
     )
 
 

@@ -97,6 +97,7 @@ def scan(step: ScanStep, found: Survey, folder: Path) -> None:
     shapes: Counter[tuple[int, int]] = Counter()
     notes: Counter[str] = Counter()
     problems: list[str] = []
+    changed: list[str] = []
 
     def kept(work: Any) -> Iterator[NDArray[np.uint8]]:
         for entry, result in zip(entries, _decode_all(found, step), strict=True):
@@ -105,6 +106,8 @@ def scan(step: ScanStep, found: Survey, folder: Path) -> None:
                 problems.append(f"{entry.file}: {result}")
                 yield np.zeros((size, size, 3), dtype=np.uint8)
                 continue
+            if entry.pixel_sha256 and entry.pixel_sha256 != result.sha256:
+                changed.append(entry.file)
             shas.append(result.sha256)
             shapes[result.shape] += 1
             notes.update(result.notes)
@@ -115,6 +118,13 @@ def scan(step: ScanStep, found: Survey, folder: Path) -> None:
     if problems:
         (folder / PIXELS).unlink()
         raise _unusable(found.root, problems, len(entries))
+    if changed:
+        (folder / PIXELS).unlink()
+        raise IntegrityFault(
+            f"{len(changed)} of {len(entries)} pictures are not those that the manifest was frozen with",
+            problems=changed,
+            fix="get the original files, or freeze a new split",
+        )
     table = _table(found, shas)
     write_table(folder / TABLE, table)
     write_json(folder / REPORT, report(table, shapes, notes, found.listing))
@@ -182,7 +192,7 @@ def _decode_all(found: Survey, step: ScanStep) -> Iterator[Decoded | Unreadable]
 
 def _table(found: Survey, shas: list[str]) -> pd.DataFrame:
     entries = found.listing.entries
-    table = pd.DataFrame([entry._asdict() for entry in entries])
+    table = pd.DataFrame([entry._asdict() for entry in entries]).drop(columns="pixel_sha256")
     if found.listing.arrays is not None:
         table["file"] = [f"{entry.file}[{entry.position}]" for entry in entries]
     table["shot"] = ["1" if shot else "" for shot in table["shot"]]

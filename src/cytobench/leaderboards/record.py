@@ -50,7 +50,7 @@ class Weights(Part):
     """What the network started from."""
 
     origin: str
-    """Where the weights come from, as a hub id, or ``random``."""
+    """Where the weights come from, as a hub id or a file's name, or ``none``."""
     sha256: str | None
     """Hash of the weights' file; None for a random start."""
 

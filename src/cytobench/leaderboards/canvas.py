@@ -61,8 +61,8 @@ def what(results: Results) -> str:
 
 
 def folded(one: ImageSetSummary) -> str:
-    """Return a set's name with its mark in a second line."""
-    mark = one.shown.removeprefix(one.name).strip()
+    """Return a set's name with its mark below it, in lines that fit under a cell of a table."""
+    mark = one.shown.removeprefix(one.name).strip().replace(" from ", "\nfrom ")
     return f"{short(one.name, 16)}\n{mark}" if mark else short(one.name, 16)
 
 

@@ -33,16 +33,17 @@ def in_child(order: Order, out: Path) -> int:
 
 def kill_and_restart(order: Order, tmp_path: Path, times: int) -> None:
     torch.set_num_threads(1)
-    began = time.monotonic()
     carry_out(order, tmp_path / "never killed")
-    lasts = time.monotonic() - began
     expected = contents(tmp_path / "never killed", KINDS)
     moments = random.Random(20260101)
     early = 0
     for number in range(times):
         out = tmp_path / f"killed {number}"
+        files = moments.randrange(len(written(tmp_path / "never killed")))  # so many, and a random moment more
         child = in_child(order, out)
-        time.sleep(moments.uniform(0.02, lasts))
+        while len(written(out)) < files:
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         early += not list((out / "runs").glob("*/board/index.html"))
@@ -50,6 +51,11 @@ def kill_and_restart(order: Order, tmp_path: Path, times: int) -> None:
         assert contents(out, KINDS) == expected, f"kill number {number}"
         assert not list((out / "store").rglob(".tmp-*"))
     assert early > times // 2, "most kills must come before the end to mean anything"
+
+
+def written(out: Path) -> list[Path]:
+    """Return the finished steps of a run, however far it is."""
+    return list((out / "store").glob("*/*/done.json"))
 
 
 def test_a_run_killed_at_twenty_random_moments_ends_with_the_same_bytes(order: Orders, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def bomb() -> bytes:
         (bomb(), "megapixels"),
         (stored(Image.new("RGB", (1, 1))), "minimum"),
         (stored(Image.new("RGB", (200, 20))), "times as long"),
-        (stored(picture("a"), "GIF", save_all=True, append_images=[picture("b")]), "--frame 0"),
+        (stored(picture("a"), "GIF", save_all=True, append_images=[picture("b")]), "2 frames"),
     ],
 )
 def test_what_can_not_be_used_is_refused_with_its_reason(content: bytes, why: str) -> None:

@@ -53,7 +53,7 @@ def decode(content: bytes, size: int, *, frame: int | None = None) -> Decoded:
             _check_shape(image)
             if getattr(image, "n_frames", 1) > 1:
                 if frame is None:
-                    raise Unreadable(f"has {image.n_frames} frames; choose one with --frame 0")  # type: ignore[attr-defined]
+                    raise Unreadable(f"has {image.n_frames} frames; save the one you mean as a file of its own")  # type: ignore[attr-defined]
                 image.seek(frame)
             image.load()
             image = ImageOps.exif_transpose(image)

@@ -69,8 +69,13 @@ class Split(NamedTuple):
     @property
     def sha256(self) -> str:
         """Hash of the assignment, independent of the order of rows."""
-        columns = self.table[["id", "label", "split", "partition", "group"]]
-        return digest(sorted(map(list, columns.itertuples(index=False))))
+        return assignment_sha256(self.table)
+
+
+def assignment_sha256(table: pd.DataFrame) -> str:
+    """Return the hash of who is in which part, independent of the order of rows."""
+    columns = table[["id", "label", "split", "partition", "group"]]
+    return digest(sorted(map(list, columns.itertuples(index=False))))
 
 
 def make_split(table: pd.DataFrame, step: SplitStep) -> Split:

@@ -13,10 +13,11 @@ from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets.decode import from_array
 from cytobench.datasets.imageset import COLUMNS, PIXELS, TABLE, Nature, name_rows, read_table, write_table
 from cytobench.datasets.scan import write_pixels
+from cytobench.datasets.splits import assignment_sha256
 from cytobench.errors import DataFault
 from cytobench.progress import task
 from cytobench.seeds import seed_for
-from cytobench.store import PARTIAL, digest, write_json
+from cytobench.store import PARTIAL, write_json
 
 SEEN = "seen.csv"  # what a generator was trained on: the guard reads it
 
@@ -143,7 +144,7 @@ class DrawSynthetic(RunStep):
         table["id"] = name_rows(table)
         write_pixels(folder / PIXELS, images, len(images), self.image_size)
         write_table(folder / TABLE, table)
-        write_json(folder / SPLIT, {"sha256": _hash_of(table), "notes": [f"drawn by {self.generator}"]})
+        write_json(folder / SPLIT, {"sha256": assignment_sha256(table), "notes": [f"drawn by {self.generator}"]})
 
 
 def _spans(parts: Sequence[tuple[str, int]]) -> list[tuple[str, int, int]]:
@@ -153,7 +154,3 @@ def _spans(parts: Sequence[tuple[str, int]]) -> list[tuple[str, int, int]]:
         spans.append((name, first, size))
         first += size
     return spans
-
-
-def _hash_of(table: pd.DataFrame) -> str:
-    return digest(sorted(map(list, table[["id", "label", "split", "partition", "group"]].itertuples(index=False))))

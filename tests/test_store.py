@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from cytobench.errors import EnvironmentFault, LockedFault
-from cytobench.store import DONE, Step, Store, atomic, canonical, digest, held, is_whole, write_json
+from cytobench.store import DONE, Step, Store, atomic, canonical, digest, held, is_whole, listing, write_json
 
 
 class Write(Step):
@@ -123,3 +123,17 @@ def test_a_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
         other.stdout.close()
     with held(lock, wait=False):
         pass
+
+
+def test_what_a_kill_left_is_swept_and_clock_times_are_no_part_of_the_outputs(tmp_path: Path) -> None:
+    """Stale temporary files are gone after the next attempt; the seconds are kept, but not hashed."""
+    store, step = Store(tmp_path), Write(text="x")
+    stale = store.folder(step) / ".tmp-left-by-a-kill"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    assert store.seconds(step) is None
+    folder = store.compute(step, work)
+    assert not stale.exists()
+    assert not list(tmp_path.rglob(".tmp-*"))
+    assert store.seconds(step) is not None
+    assert list(listing(folder)) == ["text"]

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -26,6 +27,7 @@ from cytobench.code_version import code_version
 from cytobench.errors import EnvironmentFault, LockedFault
 
 DONE = "done.json"
+SECONDS = "seconds.json"  # how long the making took: beside the outputs, so that they have the same bytes every time
 PARTIAL = "partial"  # a step keeps its checkpoints here; gone when it is done
 HASHED_BYTES = 8 << 20  # larger files are checked by their size when an artefact is reused
 
@@ -156,15 +158,24 @@ class Store:
                 folder.rename(folder.with_name(f"{folder.name}.rejected-{uuid4().hex[:8]}"))
             folder.mkdir(parents=True, exist_ok=True)
             sweep(folder)
+            began = time.monotonic()
             work(folder)
             shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+            write_json(folder / SECONDS, round(time.monotonic() - began, 3))
             write_json(folder / DONE, {**step.describe(), "key": step.key, "files": listing(folder)})
         return folder
+
+    def seconds(self, step: Step) -> float | None:
+        """Return how long the last attempt at a finished step took, where that is known."""
+        try:
+            return float(read_json(self.folder(step) / SECONDS))
+        except (OSError, ValueError, TypeError):
+            return None
 
 
 def listing(folder: Path) -> dict[str, dict[str, Any]]:
     """Return size and SHA-256 of every file of an artefact, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != DONE)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (DONE, SECONDS))
     return {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
         for path in files
@@ -214,7 +225,7 @@ def held(lock: Path, *, wait: bool) -> Iterator[None]:
                 ) from None
             interrupts.check()
     try:
-        write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
+        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))  # torn, it says "another"
         yield
     finally:
         holder.unlink(missing_ok=True)

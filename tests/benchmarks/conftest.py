@@ -9,6 +9,7 @@ import torch
 
 from cytobench.benchmarks.order import Data, Order
 from cytobench.benchmarks.run import Prepared, prepare, run
+from cytobench.store import SECONDS
 from tests.doors import open_door
 
 Maker = Callable[..., Path]
@@ -71,5 +72,5 @@ def carry_out(order: Order, out: Path) -> Prepared:
 def contents(out: Path, kinds: tuple[str, ...] = ("record",)) -> dict[str, bytes]:
     """Return the bytes of every artefact of some kinds, by path below the store."""
     store = out / "store"
-    files = [path for kind in kinds for path in (store / kind).rglob("*") if path.is_file()]
+    files = [path for kind in kinds for path in (store / kind).rglob("*") if path.is_file() and path.name != SECONDS]
     return {path.relative_to(store).as_posix(): path.read_bytes() for path in files if ".rejected-" not in path.as_posix()}

@@ -49,7 +49,7 @@ def kill_and_restart(order: Order, tmp_path: Path, times: int) -> None:
         early += not list((out / "runs").glob("*/board/index.html"))
         carry_out(order, out)
         assert contents(out, KINDS) == expected, f"kill number {number}"
-        assert not list((out / "store").rglob(".tmp-*"))
+        assert not list(out.rglob(".tmp-*"))
     assert early > times // 2, "most kills must come before the end to mean anything"
 
 

@@ -50,7 +50,7 @@ class Estimate:
         if isinstance(step, Test):
             return FORWARD_SHARE * self.sizes(step.target.split).test * self._per_image(step.trial)
         if isinstance(step, FitGenerator):
-            known = [self._context.seconds(one) for one in self._plan.steps if isinstance(one, FitGenerator)]
+            known = [self._context.store.seconds(one) for one in self._plan.steps if isinstance(one, FitGenerator)]
             measured = [seconds for seconds in known if seconds is not None]
             return sum(measured) / len(measured) if measured else 0.0
         return 0.0

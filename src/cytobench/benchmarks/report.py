@@ -72,7 +72,7 @@ def write(
         frozen = frozen.rename(columns={"file": "path"})
         columns = ["path", "label", "split", "partition", "group", "origin", "id"]
         write_table(folder / SPLITS / f"{side.name}.csv", frozen[columns])
-    timings = {step.title(): context.seconds(step) for step in plan.steps}
+    timings = {step.title(): context.store.seconds(step) for step in plan.steps}
     write_json(folder / TIMINGS, {"seconds": timings, "device": context.device._asdict()})
     return Outcome(folder, board, records, tuple(reasons))
 

@@ -3,12 +3,13 @@
 Repeating an order goes on where it stopped.
 """
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from cytobench import interrupts, registry
 from cytobench.benchmarks import report
@@ -20,7 +21,7 @@ from cytobench.code_version import code_version
 from cytobench.device import choose
 from cytobench.errors import EnvironmentFault, IntegrityFault, UsageFault
 from cytobench.progress import duration, say
-from cytobench.store import Store, digest, disk_faults, free_bytes, held, read_json, write_bytes, write_json
+from cytobench.store import Store, digest, disk_faults, free_bytes, held, read_json, sweep, write_bytes, write_json
 
 ORDER, SPEC, PLAN, COMMAND = "order.json", "spec.json", "plan.json", "command.txt"
 RUNS = "runs"
@@ -88,6 +89,7 @@ def run(prepared: Prepared, *, command: str, executor: str = "local") -> report.
     """
     folder = prepared.folder
     with interrupts.deferred(), disk_faults(folder), held(folder / "run.lock", wait=False):
+        sweep(folder)
         _write_down(prepared, command)
         _room(prepared)
         lost = registry.load("executor", executor)(prepared.plan, prepared.context)
@@ -143,9 +145,11 @@ def writable(out: Path) -> None:
         EnvironmentFault: It can't.
     """
     try:
-        probe = out / f".probe-{uuid4().hex}"  # two runs may start at once
-        write_bytes(probe, b"cytobench")
-        probe.unlink()
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out) as probe:  # it has no name, so that a kill leaves nothing
+            probe.write(b"cytobench")
+            probe.flush()
+            os.fsync(probe.fileno())
     except OSError as error:
         raise EnvironmentFault(
             f"{out} can't be written: {error.strerror} ({free_bytes(out) / 1e6:.0f} MB free)",

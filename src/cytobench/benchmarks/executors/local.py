@@ -1,7 +1,5 @@
 """Carry out a plan on this machine, one step after another."""
 
-import time
-
 from cytobench import interrupts
 from cytobench.benchmarks.estimate import Estimate
 from cytobench.benchmarks.plan import Plan
@@ -31,11 +29,9 @@ def local(plan: Plan, context: Context) -> dict[str, str]:
             continue
         left = estimate.seconds_of(waiting[position:])
         say(f"[{done + position + 1}/{len(plan.steps)}] {step.title()}" + (f" · about {duration(left)} left in all" if left else ""))
-        began = time.monotonic()
         try:
             context.store.compute(step, lambda folder, step=step: step.run(context, folder))  # type: ignore[misc]
         except TrialFault as fault:
             lost[step.reference] = f"{step.title()}: {fault.message}"
             say(f"failed: {lost[step.reference]}")
-        context.note_seconds(step, time.monotonic() - began)
     return lost

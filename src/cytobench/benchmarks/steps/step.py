@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cytobench.datasets.scan import Survey
-from cytobench.store import Step, Store, read_json, write_json
+from cytobench.store import Step, Store
 
 if TYPE_CHECKING:
     import torch
@@ -42,17 +42,6 @@ class Context:
     def folder(self, reference: str) -> Path:
         """Return the folder of an artefact ``kind/key``."""
         return self.store.root / reference
-
-    def note_seconds(self, step: Step, seconds: float) -> None:
-        """Keep how long a step took, beside the artefacts and not in them: records have the same bytes every time."""
-        write_json(self.store.root / "timings" / f"{step.kind}-{step.key}.json", {"seconds": round(seconds, 3)})
-
-    def seconds(self, step: Step) -> float | None:
-        """Return how long a finished step took, where that is known."""
-        try:
-            return float(read_json(self.store.root / "timings" / f"{step.kind}-{step.key}.json")["seconds"])
-        except (OSError, ValueError, KeyError):
-            return None
 
 
 class RunStep(Step):

@@ -10,6 +10,18 @@ from PIL import Image
 from cytobench.seeds import seed_for
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault", type=int, metavar="ROW", help="only tests of this row of the table of faults")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    row = config.getoption("--fault")
+    if row is not None:
+        kept = [item for item in items if any(row in mark.args for mark in item.iter_markers("fault"))]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
 def picture(*names: str | int, size: int = 24) -> Image.Image:
     """Return a noise picture that depends on its names."""
     rng = np.random.default_rng(seed_for(*names))

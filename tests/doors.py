@@ -7,7 +7,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 DOORS = {
     "generator": ("how-to/add-a-generator.md", "generators/eigencells.py"),
     "backbone": ("how-to/add-a-backbone.md", "classifiers/backbones/two_layers.py"),
-    "dataset": ("how-to/add-a-dataset.md", "datasets/known/lisc.toml"),
+    "dataset": ("how-to/add-a-dataset.md", "datasets/known/clinic.toml"),
     "protocol": ("how-to/add-a-protocol.md", "benchmarks/protocols/half-and-half.toml"),
 }
 

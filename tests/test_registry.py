@@ -38,6 +38,7 @@ def test_a_wrong_name_is_met_with_the_nearest_ones() -> None:
         registry.load("backbone", "resnet5O")
 
 
+@pytest.mark.fault(49)
 def test_two_plugins_of_one_name_are_refused_and_both_named(place: Path) -> None:
     (place / "one.py").write_text(PLUGIN.format(name="twice"))
     (place / "two.py").write_text(PLUGIN.format(name="twice"))
@@ -45,6 +46,7 @@ def test_two_plugins_of_one_name_are_refused_and_both_named(place: Path) -> None
         registry.found("generator")
 
 
+@pytest.mark.fault(48)
 def test_a_plugin_that_can_not_be_imported_is_out_of_use_with_its_reason(place: Path) -> None:
     (place / "broken.py").write_text("import no_such_package\n" + PLUGIN.format(name="broken"))
     assert "broken" in registry.names("generator")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cytobench import __version__
-from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault
+from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault, shown
 
 OUT = Path("cytobench-runs")
 PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors")
@@ -82,12 +82,24 @@ def _names(_context: click.Context, _option: click.Parameter, given: str | None)
     return tuple(name.strip() for name in (given or "").split(",") if name.strip())
 
 
-DATA_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--data", multiple=True, metavar="NAME=PATH", help="A set: folder per class, .csv, .parquet or .npz."),
+SET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--data", multiple=True, metavar="NAME=PATH", help="A set: folder, .csv, .parquet, .npz, .zip or .tar."
+    ),
     click.option("--manifest", multiple=True, callback=_pairs, metavar="NAME=FILE", help="A manifest laid over a set."),
     click.option(
         "--column", multiple=True, callback=_pairs, metavar="WHAT=NAME", help="A manifest's column, as path=img."
     ),
+    click.option(
+        "--label-map",
+        multiple=True,
+        callback=_pairs,
+        metavar="NAME=MAP",
+        help="old:new,old:new or a file or a known set's merge, as aml=five.",
+    ),
+    click.option("--frame", type=click.IntRange(0), help="Which frame of files with several, from 0."),
+)
+CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--classes", callback=_names, metavar="A,B|common", help="Classes to keep; common: those of every set."
     ),
@@ -108,6 +120,14 @@ DATA_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="[NAME=]refuse|drop|train|test",
         help="Classes too small to split.",
     ),
+    click.option(
+        "--near",
+        multiple=True,
+        callback=_pairs,
+        metavar="[NAME=]warn|together|refuse",
+        help="Near-copies of a picture in two parts.",
+    ),
+    click.option("--strict", is_flag=True, help="Refuse near-copies in two parts: --near refuse."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds."),
 )
 OUT_OPTION = click.option(
@@ -133,19 +153,42 @@ def _place(text: str) -> Path:
         raise UsageFault(f"{text}: {error}", fix="write the path out") from None
 
 
-def _data(data: Sequence[str], manifest: dict[str, str]) -> tuple[Any, ...]:
-    from cytobench.benchmarks.order import Data
+def _set_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options about sets as :class:`cytobench.benchmarks.lookup.SetOptions` names them."""
+    from cytobench.benchmarks.lookup import Data
 
+    manifest, near = options["manifest"], options.get("near", {})
     sets = [
-        Data(name=name, path=str(_place(path)) if path else "") for name, _, path in (t.partition("=") for t in data)
+        Data(
+            name=name,
+            path=str(_place(path)) if path else "",
+            manifest=str(_place(manifest[name])) if name in manifest else "",
+        )
+        for name, _, path in (text.partition("=") for text in options["data"])
     ]
     strangers = [name for name in manifest if name not in {one.name for one in sets}]
     if strangers:
         raise UsageFault(f"--manifest names {strangers[0]!r}, which no --data does", fix="give --data NAME=FOLDER too")
-    return tuple(
-        one.model_copy(update={"manifest": str(_place(manifest[one.name])) if one.name in manifest else ""})
-        for one in sets
-    )
+    if options.get("strict"):
+        if near.get("", "refuse") != "refuse":
+            raise UsageFault(f"--strict and --near {near['']} contradict each other", fix="leave one of them out")
+        near = {**near, "": "refuse"}
+    same = {
+        name: options[name] for name in ("classes", "duplicates", "contradictions", "rare", "seed") if name in options
+    }
+    maps = {name: _map_place(text) for name, text in options["label_map"].items()}
+    return same | {
+        "data": tuple(sets),
+        "columns": options["column"],
+        "label_map": maps,
+        "frame": options["frame"],
+        "near": near,
+    }
+
+
+def _map_place(text: str) -> str:
+    """Return a label map as typed, with the place of a file made absolute."""
+    return str(_place(text)) if text.endswith((".toml", ".csv")) else text
 
 
 @commands.command()
@@ -153,12 +196,14 @@ def _data(data: Sequence[str], manifest: dict[str, str]) -> tuple[Any, ...]:
 @click.option(
     "--backbones", required=True, callback=_names, metavar="A,B,…", help="Aliases, timm or torchvision names."
 )
-@_options(DATA_OPTIONS)
+@_options(SET_OPTIONS)
+@_options(CHOICE_OPTIONS)
 @click.option("--protocol", default="cross-dataset", show_default=True, help="Which experiment.")
 @click.option("--profile", default="", help="demo, standard or paper.  [default: demo without --data, else standard]")
 @click.option(
     "--generate-from", default="", metavar="NAME", help="The set that the generator learns from.  [default: the first]"
 )
+@click.option("--fold", default="", metavar="K/N", help="The K-th of N rotating splits, as 1/5.")
 @click.option("--weights", multiple=True, callback=_pairs, metavar="[BACKBONE=]hub|none|FILE", help="Starting weights.")
 @click.option("--set", "settings", multiple=True, callback=_pairs, metavar="KEY=VALUE", help="As training.epochs=20.")
 @click.option(
@@ -181,19 +226,14 @@ def run(**options: Any) -> None:
     order = Order(
         generator=options["generator"],
         backbones=options["backbones"],
-        data=_data(options["data"], options["manifest"]),
-        columns=options["column"],
+        **_set_options(options),
+        fold=options["fold"],
         protocol=options["protocol"],
         profile=options["profile"],
-        classes=options["classes"],
-        duplicates=options["duplicates"],
-        contradictions=options["contradictions"],
-        rare=options["rare"],
         generate_from=options["generate_from"],
         weights=options["weights"],
         settings=options["settings"],
         seeds=options["seeds"],
-        seed=options["seed"],
         device=options["device"],
     )
     if not order.backbones:
@@ -309,43 +349,63 @@ def data() -> None:
 
 
 @data.command()
-@_options(DATA_OPTIONS)
-@click.option("--image-size", type=click.IntRange(8), default=64, show_default=True, help="Pixels.")
+@_options(SET_OPTIONS)
+@click.option("--image-size", type=click.IntRange(8, 1024), default=64, show_default=True, help="Pixels.")
 @OUT_OPTION
 @JSON_OPTION
-def scan(
-    data: Sequence[str], manifest: dict[str, str], column: dict[str, str], image_size: int, out: Path, **rest: Any
-) -> None:
-    """Open every file once and tell what is there and what is wrong with it."""
+def scan(image_size: int, out: Path, as_json: bool, **options: Any) -> None:
+    """Open every file once and tell what is there, what it looks like and what is wrong with it."""
     from cytobench.benchmarks import data as sets
+    from cytobench.benchmarks.lookup import SetOptions
 
-    reports = sets.scan_all(_data(data, manifest), column, image_size, out)
-    if rest["as_json"]:
+    reports = sets.scan_all(SetOptions(**_set_options(options)), image_size, out)
+    if as_json:
         click.echo(json.dumps(reports))
     else:
-        click.echo("\n\n".join(sets.described(name, report) for name, report in reports.items()))
+        text = "\n\n".join(sets.described(name, report) for name, report in reports.items())
+        click.echo(shown(text, most=len(text)))
 
 
 @data.command()
-@_options(DATA_OPTIONS)
+@_options(SET_OPTIONS)
+@_options(CHOICE_OPTIONS)
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="The manifest to write, one set only.")
 @click.option("--ratios", default="0.6,0.2,0.2", show_default=True, help="Shares of train, val and test.")
+@click.option("--folds", type=click.IntRange(0), default=0, help="Write so many rotating splits, TO-1, TO-2 and so on.")
+@click.option(
+    "--train-per-class",
+    multiple=True,
+    callback=_pairs,
+    metavar="[CLASS=]N",
+    help="Train on at most N images of a class.",
+)
 @OUT_OPTION
-def split(data: Sequence[str], to: Path, ratios: str, out: Path, **options: Any) -> None:
-    """Freeze the split of one set as a manifest, to be used with --manifest."""
+def split(to: Path, ratios: str, folds: int, train_per_class: dict[str, str], out: Path, **options: Any) -> None:
+    """Freeze the split of one set as a sealed manifest, to be used with --manifest."""
+    from cytobench.benchmarks import data as sets
+    from cytobench.benchmarks.lookup import SetOptions
+
+    asked, shares = SetOptions(**_set_options(options)), sets.shares(ratios, folds)
+    for file, frozen in sets.freeze(asked, shares, starve=train_per_class, to=to, out=out).items():
+        click.echo("\n".join([*frozen.notes, f"{len(frozen.table)} images, split {frozen.sha256}: {file}"]))
+
+
+@data.command()
+@click.argument("name")
+@click.option(
+    "--to", type=click.Path(path_type=Path), default=Path("cytobench-data"), show_default=True, help="Folder."
+)
+@JSON_OPTION
+def fetch(name: str, to: Path, as_json: bool) -> None:
+    """Download a public set, resumably, and prove it by its checksum where the publisher states one."""
     from cytobench.benchmarks import data as sets
 
-    frozen = sets.freeze(
-        _data(data, options["manifest"]),
-        options["column"],
-        classes=options["classes"],
-        choices={option: options[option] for option in ("duplicates", "contradictions", "rare")},
-        ratios=ratios,
-        seed=options["seed"],
-        to=to,
-        out=out,
-    )
-    click.echo("\n".join([*frozen.notes, f"{len(frozen.table)} images, split {frozen.sha256}: {to}"]))
+    found = sets.fetch_set(name, to)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        lines = [*found["files"], f"licence: {found['licence']}", f"use it with --data {name}={found['path']}"]
+        click.echo("\n".join(lines))
 
 
 @commands.command()

@@ -16,6 +16,16 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 
+def shown(text: str, most: int = 1000) -> str:
+    r"""Return text for a terminal: not without end, and with nothing in it that a terminal would obey.
+
+    >>> shown("a\x1b]0;b")
+    'a\\x1b]0;b'
+    """
+    kept = text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
+    return "".join(one if one.isprintable() or one in "\n\u200c\u200d" else repr(one)[1:-1] for one in kept)
+
+
 class CytobenchError(Exception):
     """A fault with a message that says what is wrong, where, and what to do.
 
@@ -34,14 +44,13 @@ class CytobenchError(Exception):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        shown = [f"  - {problem}" for problem in self.problems[:10]]
+        lines = [shown(self.message), *(f"  - {shown(problem)}" for problem in self.problems[:10])]
         if len(self.problems) > 10:
-            shown.append(
+            lines.append(
                 f"  … and {len(self.problems) - 10} more ({len(self.problems)} in all; --json lists every one)"
             )
-        lines = [self.message, *shown]
         if self.fix:
-            lines.append(f"To do: {self.fix}")
+            lines.append(f"To do: {shown(self.fix)}")
         return "\n".join(lines)
 
 

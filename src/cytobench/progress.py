@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cytobench import interrupts
+from cytobench.errors import shown
 
 SECONDS_BETWEEN_LINES = 15.0
 
 
 def say(text: str) -> None:
     """Print a line for people to stderr; a closed pipe is no fault."""
+    text = shown(text, 20_000)
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201  # the one place that prints
     except UnicodeEncodeError:
@@ -34,17 +36,28 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def size(count: int) -> str:
+    """Return a number of bytes as people say it: 512 B, 1.5 MB, 12.0 GB (powers of ten)."""
+    value, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
 class Task:
-    """One piece of work of known size.
+    """One piece of work.
 
     Args:
         title: What is being done.
-        total: How many units there are.
+        total: How many units there are; 0 when nobody knows.
         done: How many were done before (a resumed step).
+        form: How a number of units is written; :func:`size` for bytes.
     """
 
-    def __init__(self, title: str, total: int, *, done: int = 0) -> None:
-        self.title, self.total, self.done = title, max(total, 1), done
+    def __init__(self, title: str, total: int, *, done: int = 0, form: Callable[[int], str] = str) -> None:
+        self.title, self.total, self.done, self._form = title, total, done, form
         self._first, self._began, self._last = done, time.monotonic(), time.monotonic()
         self._live = sys.stderr.isatty() and "NO_COLOR" not in os.environ
 
@@ -62,14 +75,17 @@ class Task:
         interrupts.check()
 
     def eta(self) -> float:
-        """Return the seconds that are left at the pace so far; NaN before the first unit."""
+        """Return the seconds that are left at the pace so far; NaN before the first unit and without a total."""
         made = self.done - self._first
-        return (time.monotonic() - self._began) / made * (self.total - self.done) if made else float("nan")
+        if not made or not self.total:
+            return float("nan")
+        return (time.monotonic() - self._began) / made * (self.total - self.done)
 
     def _show(self, note: str) -> None:
         eta = self.eta()
         left = f", {duration(eta)} left" if eta == eta else ""
-        line = f"  {self.title}: {self.done}/{self.total}{left}{' · ' + note if note else ''}"
+        count = self._form(self.done) + (f"/{self._form(self.total)}" if self.total else "")
+        line = f"  {self.title}: {count}{left}{' · ' + note if note else ''}"
         if self._live:
             sys.stderr.write(f"\r\x1b[2K{line[:118]}")
             sys.stderr.flush()
@@ -84,9 +100,9 @@ class Task:
 
 
 @contextmanager
-def task(title: str, total: int, *, done: int = 0) -> Iterator[Task]:
+def task(title: str, total: int, *, done: int = 0, form: Callable[[int], str] = str) -> Iterator[Task]:
     """Show progress for the duration of the block."""
-    work = Task(title, total, done=done)
+    work = Task(title, total, done=done, form=form)
     try:
         yield work
     finally:

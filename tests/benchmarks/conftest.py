@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from cytobench.benchmarks.order import Data, Order
+from cytobench.benchmarks.lookup import Data
+from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.run import Prepared, prepare, run
 from cytobench.store import SECONDS
 from tests.doors import open_door

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from cytobench import registry
-from cytobench.benchmarks.order import Data, Order
+from cytobench.benchmarks.lookup import Data
+from cytobench.benchmarks.order import Order
 from cytobench.datasets.known_set import known
 from cytobench.leaderboards.record import RecordFacts, read
 from tests.benchmarks.conftest import carry_out
@@ -46,9 +47,9 @@ def test_a_backbone_is_one_file(order: Orders, tmp_path: Path) -> None:
 
 
 def test_a_data_set_is_one_file(order: Orders, make_folder: Callable[..., Path], tmp_path: Path) -> None:
-    root = make_folder({"Baso": 15, "eosi": 15}, "lisc", size=16)
-    assert known("lisc").licence == "research use"
-    found = facts(order(generator="", data=(Data(name="lisc", path=str(root)),)), tmp_path / "out")
+    root = make_folder({"Baso": 15, "eosi": 15}, "clinic", size=16)
+    assert known("clinic").licence == "research use"
+    found = facts(order(generator="", data=(Data(name="clinic", path=str(root)),)), tmp_path / "out")
     assert found[0].classes == ("basophil", "eosinophil")
 
 
@@ -61,7 +62,7 @@ def test_a_protocol_is_one_file(order: Orders, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["generator", "backbone", "dataset", "protocol"])
 def test_every_door_is_listed_with_its_summary(doors: Path, kind: str) -> None:
-    names = {"generator": "eigencells", "backbone": "two-layers", "dataset": "lisc", "protocol": "half-and-half"}
+    names = {"generator": "eigencells", "backbone": "two-layers", "dataset": "clinic", "protocol": "half-and-half"}
     found = registry.found(kind)[names[kind]]
     assert found.summary
     assert found.origin == str(doors)

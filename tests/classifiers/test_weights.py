@@ -201,6 +201,7 @@ class Hostile:
         return os.mkdir, (str(self.canary),)
 
 
+@pytest.mark.fault(43)
 def test_a_hostile_file_is_refused_and_nothing_of_it_runs(tmp_path: Path) -> None:
     torch.save({"weight": Hostile(tmp_path / "canary")}, tmp_path / "net.pth")
     (tmp_path / "bare.pt").write_bytes(pickle.dumps(Hostile(tmp_path / "canary")))

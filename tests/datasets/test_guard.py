@@ -16,6 +16,7 @@ def test_a_clean_split_passes() -> None:
     guard.check_split(frozen(), "set", "real")
 
 
+@pytest.mark.fault(21, 24, 26, 27)
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [

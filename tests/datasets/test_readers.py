@@ -1,5 +1,7 @@
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from cytobench.errors import DataFault, IntegrityFault, UsageFault
 Maker = Callable[..., Path]
 
 
+@pytest.mark.fault(15, 16)
 def test_a_folder_per_class_is_listed_and_system_files_are_counted(make_folder: Maker) -> None:
     root = make_folder({"baso": 2, "eo": 1})
     (root / ".DS_Store").write_bytes(b"x")
@@ -25,6 +28,7 @@ def test_a_folder_per_class_is_listed_and_system_files_are_counted(make_folder: 
     assert listing.ignored == 2
 
 
+@pytest.mark.fault(17)
 def test_an_empty_class_is_named(make_folder: Maker) -> None:
     root = make_folder({"baso": 1})
     (root / "eo").mkdir()
@@ -32,6 +36,7 @@ def test_an_empty_class_is_named(make_folder: Maker) -> None:
         read(root, columns={})
 
 
+@pytest.mark.fault(34)
 def test_a_loop_of_links_ends_with_a_fault(make_folder: Maker) -> None:
     root = make_folder({"baso": 1})
     (root / "baso" / "again").symlink_to(root / "baso")
@@ -39,6 +44,7 @@ def test_a_loop_of_links_ends_with_a_fault(make_folder: Maker) -> None:
         read(root, columns={})
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_manifest_with_named_columns_is_read(make_folder: Maker, separator: str, end: str) -> None:
@@ -64,6 +70,7 @@ def test_a_parquet_manifest_over_a_folder_is_read(make_folder: Maker, tmp_path: 
     assert listing.entries == (Entry("baso/000.png", "b"),)
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("path", ["../x.png", "a/../../x.png", "/etc/passwd", "C:\\x.png", "\\\\host\\x.png", "..\\x"])
 def test_a_path_that_leaves_the_folder_is_refused_and_nothing_is_opened(tmp_path: Path, path: str) -> None:
     (tmp_path / "list.csv").write_text(f"path,label\n{path},a\n")
@@ -71,6 +78,7 @@ def test_a_path_that_leaves_the_folder_is_refused_and_nothing_is_opened(tmp_path
         read(tmp_path / "list.csv", columns={})
 
 
+@pytest.mark.fault(30)
 def test_all_rows_that_do_not_fit_are_told_with_their_lines(make_folder: Maker) -> None:
     root = make_folder({"baso": 1})
     (root / "list.csv").write_text(
@@ -102,6 +110,7 @@ def test_medmnist_archives_are_read_with_their_splits(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault(44)
 def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", images=np.array([{}], dtype=object), labels=np.array([0]))
     with pytest.raises(IntegrityFault, match="never loaded"):
@@ -143,3 +152,61 @@ def test_a_missing_group_in_parquet_is_no_group(make_folder: Maker) -> None:
     rows = {"path": ["baso/000.png", "baso/001.png"], "label": ["b", "b"], "group": ["p1", None]}
     pd.DataFrame(rows).to_parquet(root / "list.parquet")
     assert [one.group for one in read(root / "list.parquet", columns={}).entries] == ["p1", ""]
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("name", [" a b.png", "zwei\nZeilen.png", "Zelle 🩸.png", "e\u0301osinophile.png", "ü;,\"'.png"])
+def test_names_of_every_kind_are_found_in_folders_and_manifests(make_folder: Maker, name: str) -> None:
+    root = make_folder({"baso": 1})
+    (root / "baso/000.png").rename(root / "baso" / name)
+    assert [one.file for one in read(root, columns={}).entries] == [f"baso/{name}"]
+    pd.DataFrame({"path": [f"baso/{name}"], "label": ["b"]}).to_csv(root / "list.csv", index=False)
+    assert [one.file for one in read(root / "list.csv", columns={}).entries] == [f"baso/{name}"]
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("written", ["NFC", "NFD"])
+def test_a_table_may_spell_accents_in_the_other_unicode_form(make_folder: Maker, written: Literal["NFC", "NFD"]) -> None:
+    """Classes of both forms are one class; files are found by either."""
+    root = make_folder({"e": 1})
+    folder = unicodedata.normalize("NFD" if written == "NFC" else "NFC", "éosinophile")
+    (root / "e").rename(root / folder)
+    text = unicodedata.normalize(written, "éosinophile/000.png")
+    (root / "list.csv").write_text(f"path,label\n{text},{unicodedata.normalize(written, 'é')}\n")
+    [entry] = read(root / "list.csv", columns={}).entries
+    assert entry == Entry(f"{folder}/000.png", "é")
+
+
+@pytest.mark.fault(32)
+def test_windows_separators_in_a_table_are_understood(make_folder: Maker) -> None:
+    root = make_folder({"baso": 1})
+    (root / "list.csv").write_text("path,label\nbaso\\000.png,b\n")
+    assert read(root / "list.csv", columns={}).entries == (Entry("baso/000.png", "b"),)
+
+
+@pytest.mark.fault(30)
+def test_images_without_a_row_are_counted_and_named(make_folder: Maker) -> None:
+    root = make_folder({"baso": 3})
+    (root / "list.csv").write_text("path,label\nbaso/000.png,b\n")
+    assert read(root, columns={}, manifest=root / "list.csv").notes == (
+        "2 images of the folder are not in list.csv and not used, as baso/001.png",
+    )
+
+
+@pytest.mark.fault(31)
+def test_a_line_that_is_no_utf8_or_no_row_is_named(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_bytes(b"path,label\na.png,a\nb.png,\xff\n")
+    with pytest.raises(DataFault, match="line 3: not UTF-8"):
+        read(tmp_path / "list.csv", columns={})
+    (tmp_path / "list.csv").write_text("path,label\na.png,a\nb.png,b,c,d\n")
+    with pytest.raises(DataFault, match="line 3"):
+        read(tmp_path / "list.csv", columns={})
+
+
+@pytest.mark.parametrize("box", ["1 2 3", "a b c d", "0 0 0 5", "-1 0 5 5"])
+def test_a_box_that_is_none_is_told(make_folder: Maker, box: str) -> None:
+    root = make_folder({"baso": 1})
+    (root / "list.csv").write_text(f"path,label,box\nbaso/000.png,a,{box}\n")
+    with pytest.raises(DataFault) as caught:
+        read(root / "list.csv", columns={})
+    assert box in caught.value.problems[0]

@@ -107,6 +107,7 @@ def test_the_json_has_the_command_and_the_warnings(written: BoardFiles) -> None:
     assert any("Phantom" in line for line in found["warnings"])
 
 
+@pytest.mark.fault(46)
 def test_a_name_with_markup_is_only_a_name(make_record: MakeRecord, tmp_path: Path) -> None:
     record = make_record()
     classes = (EVIL, *record.facts.classes[1:])

@@ -1,5 +1,6 @@
 """How long a plan takes and what it writes, from what was measured on this machine; nothing is guessed from a table."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -74,10 +75,18 @@ class Estimate:
                 return Sizes(*(count * len(step.classes) for count in (step.train, step.val, step.test)))
             if isinstance(step, FreezeSplit):
                 source = next(one for one in self._plan.steps if one.reference == step.inputs["images"])
-                shares = [round(share * self._images(source)) for share in step.ratios]
+                shares = [round(share * self._used(source, step)) for share in step.ratios]
                 limit = step.train_per_class * len(step.classes) or shares[0]
                 return Sizes(min(shares[0], limit), min(shares[1], limit), shares[2])
         return Sizes(0, 0, 0)
+
+    def _used(self, source: RunStep, split: FreezeSplit) -> int:
+        """Return how many images of a set are of the classes that are split."""
+        survey = self._context.surveys.get(source.key)
+        if survey is None:
+            return self._images(source)
+        counts = Counter(entry.label for entry in survey.listing.entries)
+        return sum(count for label, count in counts.items() if split.labels.get(label, label) in split.classes)
 
     def _images(self, step: RunStep) -> int:
         if isinstance(step, DrawImages):

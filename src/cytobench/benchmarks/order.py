@@ -1,15 +1,14 @@
 """What a user asks for, and its resolution: names looked up, files surveyed, weights found, all before any work."""
 
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cytobench import registry
+from cytobench.benchmarks.lookup import FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.spec import (
     BackboneSpec,
-    Frozen,
     GeneratorSpec,
     Profile,
     RunSpec,
@@ -18,56 +17,30 @@ from cytobench.benchmarks.spec import (
     load_profile,
     load_protocol,
 )
-from cytobench.benchmarks.steps.sets import DrawImages, ReadImages
 from cytobench.benchmarks.steps.step import RunStep
-from cytobench.datasets.known_set import KnownSet, is_known, known, renamed
-from cytobench.datasets.readers import MANIFEST_COLUMNS, read
-from cytobench.datasets.scan import Survey, survey
-from cytobench.datasets.splits import Choices
+from cytobench.datasets.scan import Survey
+from cytobench.datasets.splits import Fold
 from cytobench.device import Asked
-from cytobench.errors import DataFault, UsageFault
+from cytobench.errors import UsageFault
 from cytobench.progress import say
-from cytobench.seeds import seed_for
+from cytobench.store import Store
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")  # it becomes part of file names
-DEFAULT_DATA = ("phantom-a", "phantom-b")
 DEFAULT_PROTOCOL = "cross-dataset"
 
 
-class Data(Frozen):
-    """One ``--data NAME=PATH``."""
-
-    name: str
-    """As on boards."""
-    path: str = ""
-    """Folder or file; empty for a drawn set."""
-    manifest: str = ""
-    """A manifest laid over the folder."""
-
-
-class Order(Frozen):
+class Order(SetOptions):
     """The options of ``cytobench run``, as given; a run folder keeps them so that ``resume`` can ask again."""
 
     generator: str = ""
     """Empty: no synthetic set."""
     backbones: tuple[str, ...]
     """Names or aliases."""
-    data: tuple[Data, ...] = ()
-    """Empty: the embedded phantom."""
-    columns: dict[str, str] = {}
-    """Names of manifest columns."""
     protocol: str = DEFAULT_PROTOCOL
     """Which experiment."""
     profile: str = ""
     """Empty: demo without data, standard with."""
-    classes: tuple[str, ...] = ()
-    """Empty: all, and all sets must agree; ``common``: those that every set has; or a list."""
-    duplicates: dict[str, str] = {}
-    """Choice by set name; the empty name is for all."""
-    contradictions: dict[str, str] = {}
-    """Likewise."""
-    rare: dict[str, str] = {}
-    """Likewise."""
+    fold: str = ""
+    """``K/N``: the K-th of N rotating splits, from 1; empty draws one split by the protocol's shares."""
     generate_from: str = ""
     """The set that the generator learns from; empty: the first."""
     weights: dict[str, str] = {}
@@ -76,8 +49,6 @@ class Order(Frozen):
     """``--set``: overrides of the profile, as ``training.epochs``."""
     seeds: int = 0
     """0: the profile's."""
-    seed: int = 0
-    """Root of all named seeds."""
     device: Asked = "auto"
     """Where to compute."""
 
@@ -94,12 +65,13 @@ class Resolved(NamedTuple):
     """Files of starting weights by hash."""
 
 
-def resolve(order: Order) -> Resolved:
-    """Look everything up that an order names, and survey its files.
+def resolve(order: Order, store: Store) -> Resolved:
+    """Look everything up that an order names, and survey its files; archives are unpacked into the store.
 
     Raises:
         UsageFault: Unknown names or values (with the nearest ones).
         DataFault: Files that can't be opened, classes that do not agree.
+        IntegrityFault: Hostile archives and manifests, edited frozen splits.
         EnvironmentFault: Weights that are not there.
     """
     profile_name = order.profile or ("standard" if order.data else "demo")
@@ -107,10 +79,10 @@ def resolve(order: Order) -> Resolved:
     profile, generator_settings = _with_settings(profile, order.settings)
     if order.generator and order.generator not in registry.found("generator"):
         raise registry.unknown("generator", order.generator, registry.names("generator"))
-    images, surveys, labels, facts = _sets(order, profile)
-    classes = _classes(order.classes, labels)
-    names = tuple(images)
-    _check_names(order, names)
+    fold = _fold(order.fold)
+    sets = find_sets(order, image_size=profile.image_size, drawn_per_class=profile.drawn_per_class, store=store)
+    classes = classes_of(order.classes, sets)
+    _check_names(order, [one.name for one in sets])
     backbones, weights = _backbones(order, profile)  # imports torch, so it comes after all that can fail fast
     spec = RunSpec(
         protocol_name=order.protocol,
@@ -118,20 +90,36 @@ def resolve(order: Order) -> Resolved:
         profile=profile_name,
         image_size=profile.image_size,
         classes=classes,
-        sets=tuple(
-            SetSpec(name=name, nature=facts[name].nature, images_key=images[name].key, choices=_choices(order, name))
-            for name in names
-        ),
-        generator=_generator(order, profile, generator_settings, names),
+        sets=tuple(_set_spec(one) for one in sets),
+        fold=fold,
+        generator=_generator(order, profile, generator_settings, tuple(one.name for one in sets)),
         synthetic=profile.synthetic,
         train_per_class=profile.train_per_class,
+        train_of_class=profile.train_of_class,
         backbones=backbones,
         training=_training(profile),
         seeds=order.seeds or profile.seeds,
         seed=order.seed,
         device=order.device,
     )
+    images = {one.name: one.step for one in sets}
+    surveys = {one.step.key: one.survey for one in sets if one.survey is not None}
     return Resolved(spec, images, surveys, weights)
+
+
+def _set_spec(one: FoundSet) -> SetSpec:
+    return SetSpec(
+        name=one.name, nature=one.facts.nature, images_key=one.step.key, labels=one.labels, choices=one.choices
+    )
+
+
+def _fold(text: str) -> Fold | None:
+    if not text:
+        return None
+    number, _, of = text.partition("/")
+    if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) and int(of) >= 3):
+        raise UsageFault(f"--fold {text}: it is no fold", fix="--fold K/N with K from 1 to N and N at least 3, as --fold 1/5")
+    return Fold(int(number) - 1, int(of))
 
 
 def _with_settings(profile: Profile, settings: Mapping[str, str]) -> tuple[Profile, dict[str, Any]]:
@@ -156,108 +144,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def _sets(
-    order: Order, profile: Profile
-) -> tuple[dict[str, RunStep], dict[str, Survey], dict[str, set[str]], dict[str, KnownSet]]:
-    images: dict[str, RunStep] = {}
-    surveys: dict[str, Survey] = {}
-    labels: dict[str, set[str]] = {}
-    facts: dict[str, KnownSet] = {}
-    for one in order.data or tuple(Data(name=name) for name in DEFAULT_DATA):
-        if not NAME.fullmatch(one.name):
-            raise UsageFault(
-                f"--data {one.name[:80]!r} is no name for a set",
-                fix="up to 64 letters, digits, '.', '_', '+' and '-', a letter or digit first",
-            )
-        if one.name in images:
-            raise UsageFault(f"--data names {one.name!r} twice", fix="give each set its own name")
-        if one.path:
-            facts[one.name] = known(one.name) if is_known(one.name) else KnownSet(title=one.name, licence="unknown")
-            found = survey_data(one, order.columns, facts[one.name])
-            step = ReadImages(name=one.name, survey=found.sha256, image_size=profile.image_size)
-            surveys[step.key] = found
-            images[one.name], labels[one.name] = step, {entry.label for entry in found.listing.entries}
-        else:
-            facts[one.name] = known(one.name)
-            if facts[one.name].draw is None:
-                raise UsageFault(f"{one.name} is not drawn: where is it?", fix=f"--data {one.name}=PATH")
-            images[one.name] = DrawImages(
-                name=one.name,
-                per_class=profile.drawn_per_class,
-                image_size=profile.image_size,
-                seed=seed_for(order.seed, "draw", one.name),
-            )
-            labels[one.name] = set(facts[one.name].classes.values())
-    return images, surveys, labels, facts
-
-
-def check_columns(columns: Mapping[str, str]) -> None:
-    """Refuse ``--column`` for what no manifest has.
-
-    Raises:
-        UsageFault: With the nearest name.
-    """
-    for name in columns:
-        if name not in MANIFEST_COLUMNS:
-            raise UsageFault(f"--column {name}: a manifest's columns are {', '.join(MANIFEST_COLUMNS)}", fix="name one of them")
-
-
-def survey_data(one: Data, columns: Mapping[str, str], facts: KnownSet) -> Survey:
-    """List and hash the files of one ``--data``, with the labels that its description gives them."""
-    check_columns(columns)
-    listing = read(Path(one.path), columns=columns, manifest=Path(one.manifest) if one.manifest else None)
-    entries = renamed(listing.entries, facts.classes)
-    if facts.nature != "real":
-        entries = tuple(entry._replace(origin=facts.nature) for entry in entries)
-    listing = listing._replace(entries=entries)
-    if facts.images and len(listing.entries) != facts.images and not one.manifest:
-        say(f"note: {one.name} has {len(listing.entries)} images here; the published set has {facts.images}")
-    for flaw in facts.flaws:
-        say(f"note: known of {one.name}: {flaw}")
-    return survey(listing)
-
-
-def _classes(asked: Sequence[str], labels: Mapping[str, set[str]]) -> tuple[str, ...]:
-    union, common = set().union(*labels.values()), set.intersection(*labels.values())
-    if tuple(asked) == ("common",):
-        chosen = common
-    elif asked:
-        for label in asked:
-            if label not in union:
-                raise registry.unknown("class", label, sorted(union))
-        chosen = set(asked)
-    elif union != common:
-        raise DataFault(
-            "the sets do not have the same classes",
-            problems=[f"{name} has no {', '.join(sorted(union - own))}" for name, own in labels.items() if union - own],
-            fix="--classes common takes those that all have, --classes a,b,c names them",
-        )
-    else:
-        chosen = union
-    if len(chosen) < 2:
-        raise DataFault(f"only {len(chosen)} class to tell apart: {sorted(chosen)}", fix="give at least two classes")
-    return tuple(sorted(chosen))
-
-
-def _check_names(order: Order, names: tuple[str, ...]) -> None:
-    chosen = {"duplicates": order.duplicates, "contradictions": order.contradictions, "rare": order.rare}
-    for option, values in chosen.items():
-        for name in values:
-            if name and name not in names:
-                raise registry.unknown("data set", name, list(names))
-        for value in values.values():
-            fitted(Choices, {option: value}, f"--{option}")
+def _check_names(order: Order, names: list[str]) -> None:
     if order.generate_from and order.generate_from not in names:
-        raise registry.unknown("data set", order.generate_from, list(names))
+        raise registry.unknown("data set", order.generate_from, names)
     for name in order.weights:
         if name and name not in order.backbones:
             raise registry.unknown("backbone", name, list(order.backbones))
-
-
-def _choices(order: Order, name: str) -> Choices:
-    chosen = {"duplicates": order.duplicates, "contradictions": order.contradictions, "rare": order.rare}
-    values = {option: given.get(name, given.get("")) for option, given in chosen.items()}
-    return Choices.model_validate({option: value for option, value in values.items() if value})
 
 
 def _backbones(order: Order, profile: Profile) -> tuple[tuple[BackboneSpec, ...], dict[str, Path | None]]:

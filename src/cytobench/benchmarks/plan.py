@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from cytobench import registry
 from cytobench.benchmarks.order import Resolved, synthetic_name
-from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
+from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
+from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
@@ -65,15 +66,22 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
     """
     spec = resolved.spec
     images = [resolved.images[one.name] for one in spec.sets]
-    splits = [_split(spec, number, step) for number, step in enumerate(images)]
+    near = {
+        one.name: FindNear(inputs={"images": step.reference}, name=one.name)
+        for one, step in zip(spec.sets, images, strict=True)
+        if one.nature == "real"  # every drawn cell is drawn anew
+    }
+    splits = [_split(spec, one, step, near.get(one.name)) for one, step in zip(spec.sets, images, strict=True)]
     sides = [
         Side(one.name, one.nature, step.reference, split.reference)
         for one, step, split in zip(spec.sets, images, splits, strict=True)
     ]
     check = CheckSets(
-        inputs={side.name: side.split for side in sides}, sets=tuple((side.name, side.nature) for side in sides)
+        inputs={side.name: side.split for side in sides} | {f"{side.name} images": side.images for side in sides},
+        sets=tuple((side.name, side.nature) for side in sides),
+        strict=any(one.choices.near == "refuse" for one in spec.sets),
     )
-    steps: list[RunStep] = [*images, *splits, *([check] if spec.protocol.pairs == "all" else [])]
+    steps: list[RunStep] = [*images, *near.values(), *splits, *([check] if spec.protocol.pairs == "all" else [])]
     if spec.generator:
         fits, drawn = _synthesis(spec, spec.generator, {side.name: side for side in sides})
         steps += [*fits, drawn]
@@ -83,17 +91,19 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
     return Plan(tuple({step.reference: step for step in steps}.values()), tuple(sides))
 
 
-def _split(spec: RunSpec, number: int, images: RunStep) -> FreezeSplit:
-    one = spec.sets[number]
+def _split(spec: RunSpec, one: SetSpec, images: RunStep, near: FindNear | None) -> FreezeSplit:
     return FreezeSplit(
-        inputs={"images": images.reference},
+        inputs={"images": images.reference} | ({"near": near.reference} if near else {}),
         name=one.name,
         nature=one.nature,
         classes=spec.classes,
+        labels=one.labels,
         ratios=spec.protocol.ratios,
+        fold=spec.fold,
         seed=seed_for(spec.seed, "split", one.name),
         choices=one.choices,
         train_per_class=spec.train_per_class if one.nature == "real" else 0,
+        train_of_class=spec.train_of_class if one.nature == "real" else {},
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from cytobench.benchmarks.plan import Plan
 from cytobench.benchmarks.spec import RunSpec
-from cytobench.benchmarks.steps.sets import SPLIT, FreezeSplit
+from cytobench.benchmarks.steps.sets import CHECKED, SPLIT, CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import Context
 from cytobench.benchmarks.steps.training import Side, open_side
 from cytobench.errors import TrialFault
+from cytobench.datasets import seal
 from cytobench.datasets.imageset import TABLE, read_table, write_table
 from cytobench.leaderboards.board import BoardFiles, write_board
 from cytobench.leaderboards.sample_grid import Gallery
@@ -68,10 +69,8 @@ def write(
     _keep(folder / BOARD, galleries)
     write_json(folder / BOARD / CHOICES, used)
     for side in sides:
-        frozen = read_table(context.folder(side.split) / TABLE)
-        frozen = frozen.rename(columns={"file": "path"})
-        columns = ["path", "label", "split", "partition", "group", "origin", "id"]
-        write_table(folder / SPLITS / f"{side.name}.csv", frozen[columns])
+        frozen, scanned = (read_table(context.folder(one) / TABLE) for one in (side.split, side.images))
+        write_table(folder / SPLITS / f"{side.name}.csv", seal.manifest(frozen, scanned))
     timings = {step.title(): context.store.seconds(step) for step in plan.steps}
     write_json(folder / TIMINGS, {"seconds": timings, "device": context.device._asdict()})
     return Outcome(folder, board, records, tuple(reasons))
@@ -84,6 +83,8 @@ def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
         if isinstance(step, FreezeSplit):
             facts = read_json(context.store.folder(step) / SPLIT)
             said += [f"{step.name}: {note}" for note in facts["notes"]]
+        if isinstance(step, CheckSets):
+            said += read_json(context.store.folder(step) / CHECKED)["notes"]
     if spec.generator:
         said.append(
             f"{spec.generator.name} learned from the training part of {spec.generator.trained_on} alone: "

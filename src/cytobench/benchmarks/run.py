@@ -45,9 +45,10 @@ def prepare(order: Order, out: Path) -> Prepared:
         CytobenchError: Anything that would stop the run and can be known now.
     """
     writable(out)
-    resolved = resolve(order)
+    store = Store(out / "store")
+    resolved = resolve(order, store)
     device = choose(order.device)
-    context = Context(Store(out / "store"), device, resolved.surveys, weights=resolved.weights)
+    context = Context(store, device, resolved.surveys, weights=resolved.weights)
     with disk_faults(out):
         context.tuned |= {name: step.outcome(context) for name, step in tuning(resolved.spec, device).items()}
     plan = build(resolved, device, context.tuned)

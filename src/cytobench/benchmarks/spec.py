@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cytobench import registry
 from cytobench.datasets.imageset import Nature
-from cytobench.datasets.splits import Choices
+from cytobench.datasets.splits import Fold
+from cytobench.datasets.awkward import Choices
 from cytobench.device import Asked
 from cytobench.errors import UsageFault
 
@@ -71,6 +72,8 @@ class Profile(Frozen):
     """What differs from the defaults of :class:`cytobench.classifiers.train.Training`."""
     train_per_class: int = Field(default=0, ge=0)
     """At most so many real training images per class; 0 takes all."""
+    train_of_class: dict[str, int] = {}
+    """Likewise for single classes, where they differ: a study of a starved class."""
     smaller: dict[str, str] = {}
     """Aliases that mean a smaller network of the same family here; said when used, and boards print what was trained."""
 
@@ -84,6 +87,8 @@ class SetSpec(Frozen):
     """Real or drawn."""
     images_key: str
     """Key of the step that makes its pixels: the contents of its files, or the drawing code and seed."""
+    labels: dict[str, str] = {}
+    """Label on the disk -> class, for those that are not the same; empty text leaves out."""
     choices: Choices
     """What was chosen about awkward images in it."""
 
@@ -131,12 +136,16 @@ class RunSpec(Frozen):
     """The label space."""
     sets: tuple[SetSpec, ...]
     """Real or drawn sets, in the order given."""
+    fold: Fold | None
+    """Which of several rotating splits; None: one split by the protocol's shares."""
     generator: GeneratorSpec | None
     """None: no synthetic set."""
     synthetic: SyntheticCounts
     """Size of the synthetic set."""
     train_per_class: int
     """At most so many real training images per class; 0 takes all."""
+    train_of_class: dict[str, int]
+    """Likewise for single classes."""
     backbones: tuple[BackboneSpec, ...]
     """What is trained."""
     training: dict[str, Any]

@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import threading
 import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 SMALLEST = 8  # pixels; nothing below shows a cell
 WIDEST = 4.0  # longest side over shortest
 LARGEST = 100_000_000  # pixels of one image, decided from its header before anything is decoded
+LARGE = 20_000_000  # pixels; images above take their turn, so that several threads do not fill memory
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # no others are ever tried
 Image.MAX_IMAGE_PIXELS = LARGEST
+_ALONE = threading.RLock()
 
 
 class Decoded(NamedTuple):
@@ -33,13 +38,14 @@ class Unreadable(Exception):
     """The bytes are no image that can be used; the text says why."""
 
 
-def decode(content: bytes, size: int, *, frame: int | None = None) -> Decoded:
+def decode(content: bytes, size: int, *, frame: int | None = None, box: Sequence[int] | None = None) -> Decoded:
     """Decode an image, turn it upright, make it RGB, crop it to the central square and resize it.
 
     Args:
         content: The file's bytes.
         size: Side of the result, pixels.
-        frame: Which frame of a multi-frame file to take; None refuses such files.
+        frame: Which frame of a multi-frame file to take, from 0; None refuses such files.
+        box: Left, top, width and height of the part to take, pixels of the upright picture; None takes the whole.
 
     Raises:
         Unreadable: Empty, truncated, no image, too large, too small or too narrow, several frames.
@@ -50,14 +56,9 @@ def decode(content: bytes, size: int, *, frame: int | None = None) -> Decoded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata; sizes are checked below
             image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-            _check_shape(image)
-            if getattr(image, "n_frames", 1) > 1:
-                if frame is None:
-                    raise Unreadable(f"has {image.n_frames} frames; save the one you mean as a file of its own")  # type: ignore[attr-defined]
-                image.seek(frame)
-            image.load()
-            image = ImageOps.exif_transpose(image)
-            rgb, notes = _to_rgb(image)
+            _check_shape(image, largest_only=box is not None)
+            with in_turn(image.width * image.height > LARGE):
+                return _decoded(image, size, frame, box)
     except Unreadable:
         raise
     except Image.DecompressionBombError:
@@ -65,10 +66,29 @@ def decode(content: bytes, size: int, *, frame: int | None = None) -> Decoded:
     except UnidentifiedImageError:
         raise Unreadable("no image format that can be read") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes them trip over
-        raise Unreadable(f"truncated or damaged: {error or type(error).__name__}") from None
-    whole = np.asarray(rgb)
-    sha = hashlib.sha256(f"{whole.shape[0]}x{whole.shape[1]}".encode() + whole.tobytes()).hexdigest()
-    return Decoded(resize(rgb, size), sha, notes, (whole.shape[0], whole.shape[1]))
+        raise Unreadable(f"truncated or damaged: {str(error) or type(error).__name__}") from None
+
+
+def in_turn(large: bool) -> AbstractContextManager[object]:
+    """Return what lets only one thread at a time work on something large; small things need not wait."""
+    return _ALONE if large else nullcontext()
+
+
+def _decoded(image: Image.Image, size: int, frame: int | None, box: Sequence[int] | None) -> Decoded:
+    _choose_frame(image, frame)
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    if box is not None:
+        image = _part(image, box)
+    rgb, notes = _to_rgb(image)
+    return Decoded(resize(rgb, size), _pixel_sha256(np.asarray(rgb)), notes, (rgb.height, rgb.width))
+
+
+def _pixel_sha256(rgb: NDArray[np.uint8]) -> str:
+    """Return the hash of (H, W, 3) pixels and their shape, without a copy of them."""
+    sha = hashlib.sha256(f"{rgb.shape[0]}x{rgb.shape[1]}".encode())
+    sha.update(np.ascontiguousarray(rgb).data)
+    return sha.hexdigest()
 
 
 def resize(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -85,15 +105,44 @@ def from_array(array: NDArray[np.uint8], size: int) -> Decoded:
     """Return an image that is in memory already: (H, W), (H, W, 1) or (H, W, 3) uint8."""
     _check_shape(Image.new("1", (array.shape[1], array.shape[0])))
     rgb = np.ascontiguousarray(np.broadcast_to(array.reshape(*array.shape[:2], -1), (*array.shape[:2], 3)))
-    sha = hashlib.sha256(f"{rgb.shape[0]}x{rgb.shape[1]}".encode() + rgb.tobytes()).hexdigest()
     notes = () if array.ndim == 3 and array.shape[2] == 3 else ("grey made RGB",)
-    return Decoded(resize(Image.fromarray(rgb), size), sha, notes, (rgb.shape[0], rgb.shape[1]))
+    return Decoded(resize(Image.fromarray(rgb), size), _pixel_sha256(rgb), notes, (rgb.shape[0], rgb.shape[1]))
 
 
-def _check_shape(image: Image.Image) -> None:
+def _choose_frame(image: Image.Image, frame: int | None) -> None:
+    if image.format == "MPO":  # a camera's JPEG with previews behind the picture
+        return
+    try:
+        image.seek(1)  # frames are not counted: a hostile file may hold millions
+    except EOFError:
+        image.seek(0)
+        return
+    if frame is None:
+        raise Unreadable("has several frames; --frame 0 takes the first of every such file")
+    try:
+        image.seek(frame)
+    except EOFError:
+        raise Unreadable(f"has several frames, but no frame {frame} (they are numbered from 0)") from None
+    _check_shape(image, largest_only=True)  # each frame has its own size
+
+
+def _part(image: Image.Image, box: Sequence[int]) -> Image.Image:
+    left, top, width, height = box
+    if left + width > image.width or top + height > image.height:
+        raise Unreadable(
+            f"the box {left} {top} {width} {height} leaves the picture of {image.width}×{image.height} pixels"
+        )
+    part = image.crop((left, top, left + width, top + height))
+    _check_shape(part)
+    return part
+
+
+def _check_shape(image: Image.Image, *, largest_only: bool = False) -> None:
     width, height = image.size
     if width * height > LARGEST:
         raise Unreadable(f"{width}×{height} pixels is larger than {LARGEST / 1e6:.0f} megapixels")
+    if largest_only:
+        return
     if min(width, height) < SMALLEST:
         raise Unreadable(f"{width}×{height} pixels; the minimum is {SMALLEST}×{SMALLEST}")
     if max(width, height) > WIDEST * min(width, height):

@@ -18,7 +18,8 @@ COLUMNS = (
     "row",  # of the pixels
     "id",  # from the pixels' hash: tells images apart and nothing about a patient
     "file",  # path below the set's folder; stays on the user's disk, never in a record
-    "label",
+    "box",  # left, top, width, height of the cell in a larger picture; empty for the whole
+    "label",  # as on the disk until the split is made, then the class
     "split",  # train, val, test, or empty before a split is made
     "partition",  # a or b within train, else empty
     "group",  # patient or slide; empty when unknown

@@ -1,15 +1,18 @@
 """What cytobench knows of a data set by name: a TOML file for a public one, a function for a drawn one."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from cytobench import registry
+from cytobench.datasets.downloads.fetch import Download
 from cytobench.datasets.imageset import Nature
-from cytobench.datasets.readers import Entry
+from cytobench.datasets.awkward import Choices
+from cytobench.datasets.layouts.kinds import Folders, Layout
+from cytobench.datasets.readers.listing import Entry
 from cytobench.errors import UsageFault
 
 
@@ -20,6 +23,17 @@ class Drawn(NamedTuple):
     """(N, H, W, 3)"""
     labels: tuple[str, ...]
     groups: tuple[str, ...]
+
+
+class Landmark(BaseModel):
+    """One image whose published label is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    """Its file's name; the ending does not count."""
+    label: str
+    """Its class."""
 
 
 class KnownSet(BaseModel):
@@ -37,14 +51,50 @@ class KnownSet(BaseModel):
     """Where it is published."""
     nature: Nature = "real"
     """Photographed or drawn."""
+    cells: Literal["white", "red", "blood"] = "blood"
+    """Which cells it shows: white, red, or several kinds."""
     classes: Mapping[str, str] = {}
     """Folder or label on the disk -> class; empty takes labels as they are."""
     images: int = 0
-    """How many images the published set holds; 0 when not stated."""
+    """How many images of these classes the published set holds; 0 when not stated."""
+    counts: Mapping[str, int] = {}
+    """Class -> images in the published set."""
+    merges: Mapping[str, Mapping[str, str]] = {}
+    """Name -> {class -> coarser class}; classes that are not named are left out."""
+    choices: Mapping[str, str] = {}
+    """What we recommend where the set is known to need a choice; printed and recorded when used."""
+    layout: Layout = Folders()
+    """How the unpacked download lies on the disk."""
+    downloads: tuple[Download, ...] = ()
+    """Files to fetch without an account."""
+    registration: str = ""
+    """How to get it where there is no direct download."""
+    first: Landmark | None = None
+    """An image near the beginning, to check that the reader sees what was published."""
+    last: Landmark | None = None
+    """An image near the end, for the same."""
     flaws: tuple[str, ...] = ()
     """What is known to be wrong with it; printed with the scan."""
     draw: Callable[[int, int, int], Drawn] | None = None
     """For drawn sets: (images per class, size in pixels, seed) -> images."""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "KnownSet":
+        known_classes = set(self.classes.values())
+        marks = {mark.label for mark in (self.first, self.last) if mark}
+        merged = {label for merge in self.merges.values() for label in merge}
+        for field, labels in (("counts", set(self.counts)), ("merges", merged), ("first and last", marks)):
+            if strange := sorted(labels - known_classes):
+                raise ValueError(f"{field} name {', '.join(strange)}, which no entry of classes gives")
+        if self.counts and self.images and sum(self.counts.values()) != self.images:
+            raise ValueError(f"counts add up to {sum(self.counts.values())}, images says {self.images}")
+        if turned := sorted(raw for raw, label in self.classes.items() if raw in known_classes and raw != label):
+            raise ValueError(f"classes renames {', '.join(turned)}, which is itself the class of other labels")
+        if self.choices:
+            from cytobench.datasets.awkward import Choices  # brings pandas along, a second for nothing in most sets
+
+            Choices.model_validate(dict(self.choices))
+        return self
 
 
 def known(name: str) -> KnownSet:

@@ -5,6 +5,7 @@ What can be read goes into a cache of pixels keyed by the files' hashes and the 
 
 import errno
 import hashlib
+import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,15 +17,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cytobench.datasets.decode import Decoded, Unreadable, decode, from_array
+from cytobench.datasets.decode import Decoded, Unreadable, decode, from_array, in_turn
 from cytobench.datasets.imageset import COLUMNS, PIXELS, TABLE, name_rows, write_table
-from cytobench.datasets.readers import Entry, Listing
+from cytobench.datasets.readers.listing import Entry, Listing, problem_of_label
 from cytobench.errors import DataFault, IntegrityFault
 from cytobench.progress import task
 from cytobench.store import Step, atomic, digest, file_sha256, write_json
 
 REPORT = "report.json"
 THREADS = 8  # Pillow decodes outside the interpreter lock
+LARGEST_FILE = 400_000_000  # bytes; a picture of 100 megapixels with transparency, not compressed
+LARGE_FILE = 50_000_000  # bytes; files above are read one after the other
 
 
 class Survey(NamedTuple):
@@ -64,9 +67,16 @@ def survey(listing: Listing) -> Survey:
     """Hash every listed file.
 
     Raises:
-        DataFault: Files that can't be opened, all of them.
+        DataFault: Files that can't be opened, labels that are no names, all of them.
     """
     root = listing.root
+    unnamed = [
+        f"{label[:40]!r} {why}"
+        for label in sorted({one.label for one in listing.entries})
+        if (why := problem_of_label(label))
+    ]
+    if unnamed:
+        raise DataFault(f"{len(unnamed)} labels of {root} are no names of classes", problems=unnamed, fix="rename them")
     if listing.arrays is not None:
         return Survey(listing, (file_sha256(root),) * len(listing.entries))
     problems: list[str] = []
@@ -171,18 +181,26 @@ def copies(table: pd.DataFrame) -> list[pd.DataFrame]:
 def _decode_all(found: Survey, step: ScanStep) -> Iterator[Decoded | Unreadable]:
     if found.listing.arrays is not None:
         for entry in found.listing.entries:
-            yield from_array(found.listing.arrays[entry.file][entry.position], step.image_size)
+            try:
+                yield from_array(found.listing.arrays[entry.file][entry.position], step.image_size)
+            except Unreadable as error:
+                yield error
         return
 
     def one(pair: tuple[Entry, str]) -> Decoded | Unreadable:
         entry, sha = pair
-        content = (found.root / entry.file).read_bytes()
-        if hashlib.sha256(content).hexdigest() != sha:
-            raise IntegrityFault(f"{entry.file} changed while it was read", fix="repeat the command when it is at rest")
+        path = found.root / entry.file
         try:
-            return decode(content, step.image_size, frame=step.frame)
+            with in_turn(path.stat().st_size > LARGE_FILE):
+                content = _content(path)
+                if hashlib.sha256(content).hexdigest() != sha:
+                    raise OSError
+                return decode(content, step.image_size, frame=step.frame, box=entry.box)
         except Unreadable as error:
             return error
+        except OSError:
+            fix = "repeat the command when it is at rest"
+            raise IntegrityFault(f"{entry.file} changed while it was read", fix=fix) from None
 
     pairs = list(zip(found.listing.entries, found.hashes, strict=True))
     with ThreadPoolExecutor(THREADS) as pool:
@@ -193,13 +211,14 @@ def _decode_all(found: Survey, step: ScanStep) -> Iterator[Decoded | Unreadable]
 def _table(found: Survey, shas: list[str]) -> pd.DataFrame:
     entries = found.listing.entries
     table = pd.DataFrame([entry._asdict() for entry in entries]).drop(columns="pixel_sha256")
+    table["box"] = [" ".join(map(str, entry.box)) if entry.box else "" for entry in entries]
     if found.listing.arrays is not None:
         table["file"] = [f"{entry.file}[{entry.position}]" for entry in entries]
     table["shot"] = ["1" if shot else "" for shot in table["shot"]]
     table["file_sha256"], table["pixel_sha256"] = found.hashes, shas
     table["id"] = name_rows(table)
     table["row"] = [str(row) for row in range(len(table))]
-    table["partition"] = table["generator_run"] = ""
+    table["generator_run"] = ""
     return table[list(COLUMNS)]
 
 
@@ -207,9 +226,21 @@ def _hash(path: Path) -> str | OSError:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return OSError(errno.EINVAL, "not a regular file")
+        if path.stat().st_size > LARGEST_FILE:
+            return OSError(errno.EFBIG, f"larger than {LARGEST_FILE // 1_000_000} MB, no picture of a cell")
         return file_sha256(path)
     except OSError as error:
         return error
+
+
+def _content(path: Path) -> bytes:
+    """Return a file's bytes; what became a pipe, a device or a giant meanwhile is an OSError and is not waited for."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # not every system has both
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123  # of a number
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST_FILE:
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(LARGEST_FILE + 1)
 
 
 def _unusable(root: Path, problems: list[str], total: int) -> DataFault:

@@ -1,5 +1,6 @@
 """Steps that make and freeze sets of images."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -7,6 +8,7 @@ from typing import ClassVar
 import pandas as pd
 
 from cytobench import registry
+from cytobench.benchmarks.steps import near
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets import guard
 from cytobench.datasets.decode import from_array
@@ -22,12 +24,13 @@ from cytobench.datasets.imageset import (
     write_table,
 )
 from cytobench.datasets.known_set import known
-from cytobench.datasets.readers import Listing
+from cytobench.datasets.readers.listing import Listing
 from cytobench.datasets.scan import REPORT, ScanStep, report, scan, write_pixels
 from cytobench.datasets.splits import SplitStep, make_split
+from cytobench.errors import IntegrityFault
 from cytobench.store import write_json
 
-SPLIT = "split.json"
+SPLIT, CHECKED = "split.json", "checked.json"
 
 
 class ReadImages(ScanStep, RunStep):
@@ -106,7 +109,8 @@ class FreezeSplit(SplitStep, RunStep):
 
     def run(self, context: Context, folder: Path) -> None:
         """Draw or take the split, check it, write it down with its hash."""
-        split = make_split(read_table(context.folder(self.inputs["images"]) / TABLE), self)
+        clusters = near.read_clusters(context.folder(self.inputs["near"])) if "near" in self.inputs else None
+        split = make_split(read_table(context.folder(self.inputs["images"]) / TABLE), self, clusters)
         guard.check_split(split.table, self.name, self.nature)
         write_table(folder / TABLE, split.table)
         write_json(folder / SPLIT, {"sha256": split.sha256, "notes": list(split.notes)})
@@ -119,7 +123,9 @@ class CheckSets(RunStep):
     code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.sets",)
 
     sets: tuple[tuple[str, Nature], ...]
-    """Names and natures; inputs are their splits, by name."""
+    """Names and natures; inputs are their splits, by name, and their images, by ``NAME images``."""
+    strict: bool = False
+    """Whether near-copies are refused, too; else they are told."""
 
     def title(self) -> str:
         """Return what is done."""
@@ -142,7 +148,30 @@ class CheckSets(RunStep):
                     f"{target} can't be tested on what was trained on {source}",
                     fix="take these pictures out of one of the two sets",
                 )
-        write_json(folder / "checked.json", {"sets": [name for name, _ in self.sets], "checks": list(guard.CHECKS)})
+        real = [name for name, nature in self.sets if nature == "real"]
+        notes = [
+            note for one, other in itertools.combinations(real, 2) for note in self._near(context, tables, one, other)
+        ]
+        names = [name for name, _ in self.sets]
+        write_json(folder / CHECKED, {"sets": names, "checks": list(guard.CHECKS), "notes": notes})
+
+    def _near(self, context: Context, tables: dict[str, pd.DataFrame], one: str, other: str) -> list[str]:
+        pixels = (read_pixels(context.folder(self.inputs[f"{name} images"])) for name in (one, other))
+        found = near.between(*pixels, title=f"look for near-copies between {one} and {other}")
+        rows = {name: tables[name].set_index(tables[name]["row"].astype(int)) for name in (one, other)}
+        torn = [
+            f"{one}: {a['file']} ({a['split']}) ~ {other}: {b['file']} ({b['split']})"
+            for first, second in found
+            if first in rows[one].index and second in rows[other].index
+            for a, b in [(rows[one].loc[first], rows[other].loc[second])]
+            if (a["split"] == "test") != (b["split"] == "test")
+        ]
+        if not torn:
+            return []
+        told = f"{len(torn)} pictures of {one} and {other} are near-copies, one to train with and one to test on"
+        if self.strict:
+            raise IntegrityFault(told, problems=torn, fix="take these pictures out of one of the two sets")
+        return [f"{told}; `--strict` names and refuses them"]
 
 
 def open_set(

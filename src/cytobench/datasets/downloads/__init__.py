@@ -1,0 +1,1 @@
+"""Files from their publishers: whole and proven, or not there."""

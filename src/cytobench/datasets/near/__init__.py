@@ -1,0 +1,1 @@
+"""Near-duplicates: one picture twice, and how such pairs are found among all."""

@@ -48,13 +48,19 @@ def _scanned(one: FoundSet, store: Store, to: Path) -> dict[str, Any]:
     images, near = _images(one, store), _near(one, store)
     table, pixels = read_table(images / TABLE), read_pixels(images)
     table["label"] = [one.labels.get(label, label) or f"{label} (left out)" for label in table["label"]]
-    file_of = dict(zip(table["id"], table["file"], strict=True))
+    file_of, label_of = (dict(zip(table["id"], table[column], strict=True)) for column in ("file", "label"))
     pairs = read_table(near / PAIRS)
     report: dict[str, Any] = read_json(images / REPORT)
     report["classes"] = {str(label): int(count) for label, count in table["label"].value_counts().sort_index().items()}
     report["flaws known of it"] = list(one.facts.flaws)
     report["near_copies"] = [
-        {"first": file_of[a], "second": file_of[b], "similarity": float(similarity), "orientation": orientation}
+        {
+            "first": file_of[a],
+            "second": file_of[b],
+            "similarity": float(similarity),
+            "orientation": orientation,
+            "two_labels": label_of[a] != label_of[b],
+        }
         for a, b, similarity, orientation in pairs.itertuples(index=False)
     ]
     report["looks"] = profile(table, pixels)
@@ -67,7 +73,10 @@ def _scanned(one: FoundSet, store: Store, to: Path) -> dict[str, Any]:
 def described(name: str, report: Mapping[str, Any]) -> str:
     """Return a scan report as text for people."""
     looks = report["looks"]
-    near = [f"{one['first']} ~ {one['second']} ({one['similarity']:.3f})" for one in report["near_copies"]]
+    near = [
+        f"{one['first']} ~ {one['second']} ({one['similarity']:.3f})" + (" with two labels" if one["two_labels"] else "")
+        for one in sorted(report["near_copies"], key=lambda one: not one["two_labels"])
+    ]
     lines = [
         f"{name}: {report['images']} images",
         f"  {'class':<26}{'images':>7}  {'red green blue':<18}{'light':>12}{'contrast':>13}{'focus':>13}",

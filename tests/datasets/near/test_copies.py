@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cytobench.datasets.near.copies import ORIENTATIONS, STEPS, near_copies, near_copies_between
+from cytobench.datasets.near.copies import ORIENTATIONS, SAME, STEPS, near_copies, near_copies_between
 from cytobench.datasets.phantom import CLASSES, SITES, draw
 from cytobench.errors import UsageFault
 
@@ -71,7 +71,7 @@ def test_altered_copies_are_found_and_nothing_else(cells: Pixels, name: str) -> 
     planted = np.stack([ALTERED[name](cells[row]) for row in chosen])
     found = near_copies(np.concatenate([cells, planted]))
     assert [(one.first, one.second) for one in found] == [(row, 60 + place) for place, row in enumerate(chosen)]
-    assert all(0.9 <= one.similarity <= 1 for one in found)
+    assert all(SAME <= one.similarity <= 1 for one in found)
 
 
 @pytest.mark.parametrize("orientation", range(8))

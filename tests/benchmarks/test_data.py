@@ -1,7 +1,11 @@
 """Looking at sets and freezing splits, as the door calls them."""
 
+import functools
+import hashlib
 import io
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -236,3 +240,49 @@ def test_near_copies_between_two_sets_are_told_and_refused_when_strict(order: Or
     with pytest.raises(IntegrityFault, match="pictures of one and two are near-copies") as caught:
         carry_out(order(data=data, generator="", settings=settings, near={"": "refuse"}), tmp_path / "out")
     assert "one: a/" in caught.value.problems[0]
+
+
+@pytest.fixture
+def published(make_folder: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Serve an archive of a set on this machine, and describe the set in a plug-in; return the archive."""
+    root = make_folder({"Baso": 3, "Eos": 3}, "smears")
+    place = tmp_path / "served/smears.zip"
+    place.parent.mkdir()
+    with ZipFile(place, "w") as archive:
+        for path in sorted(root.rglob("*.png")):
+            archive.write(path, path.relative_to(root.parent))
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(place.parent))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    known = tmp_path / "plugins/datasets/known"
+    known.mkdir(parents=True)
+    (known / "smears.toml").write_text(
+        f"""title = "Served smears"
+licence = "CC0-1.0"
+[classes]
+Baso = "basophil"
+Eos = "eosinophil"
+[[downloads]]
+url = "http://127.0.0.1:{server.server_port}/smears.zip"
+file = "smears.zip"
+sha256 = "{hashlib.sha256(place.read_bytes()).hexdigest()}"
+"""
+    )
+    monkeypatch.setenv("CYTOBENCH_PLUGINS", str(tmp_path / "plugins"))
+    yield place
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_published_set_is_fetched_proven_and_read(published: Path, tmp_path: Path) -> None:
+    got = fetch_set("smears", tmp_path / "data")
+    assert got["licence"] == "CC0-1.0"
+    [one] = found(tmp_path, SetOptions(data=(Data(name="smears", path=got["path"]),)))
+    assert one.counts == {"basophil": 3, "eosinophil": 3}
+
+
+def test_a_download_that_is_not_what_was_published_is_kept_aside(published: Path, tmp_path: Path) -> None:
+    published.write_bytes(published.read_bytes() + b"x")
+    with pytest.raises(IntegrityFault, match="not what its publisher states"):
+        fetch_set("smears", tmp_path / "data")
+    assert not (tmp_path / "data/smears.zip").exists()

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ def main() -> None:
         sys.stdout.flush()
         code = 0
     except CytobenchError as fault:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # on the way out already: a second Ctrl-C changes nothing
         _complain(fault)
         code = fault.exit_code
     except click.ClickException as error:

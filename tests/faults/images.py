@@ -60,7 +60,7 @@ def sparse_ten_gigabytes_named_png(place: Path) -> Path:
 @hostile("images", 0, 4)
 def three_pictures_just_below_the_cap(place: Path) -> Path:
     """Each is allowed; decoded side by side they would take gigabytes."""
-    side = 8000
+    side = 7040
     few(place)
     for number in range(3):
         rows = bytes([0, *([number] * (side // 8))]) * side

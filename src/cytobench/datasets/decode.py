@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 SMALLEST = 8  # pixels; nothing below shows a cell
 WIDEST = 4.0  # longest side over shortest
-LARGEST = 100_000_000  # pixels of one image, decided from its header before anything is decoded
+LARGEST = 50_000_000  # pixels of one image, decided from its header before anything is decoded
 LARGE = 20_000_000  # pixels; images above take their turn, so that several threads do not fill memory
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # no others are ever tried
 Image.MAX_IMAGE_PIXELS = LARGEST
@@ -95,10 +95,10 @@ def resize(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """Return the central square of an RGB image at ``size`` pixels, antialiased (Lanczos)."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
+    square = (left, top, left + side, top + side)
     if side != size:
-        square = square.resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(square, dtype=np.uint8)
+        return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box=square), dtype=np.uint8)
+    return np.asarray(image.crop(square), dtype=np.uint8)
 
 
 def from_array(array: NDArray[np.uint8], size: int) -> Decoded:

@@ -221,14 +221,17 @@ def test_dry_run_shows_trials_disk_and_time_and_trains_nothing(
     environment: dict[str, str], tmp_path: Path, make_folder: Maker
 ) -> None:
     root = make_folder({"a": 15, "b": 15}, "x", size=16)
-    words = [*SMALL, "--data", f"x={root}", "--dry-run"]
+    words = [*SMALL, "--data", f"x={root}", "--label-map", "x=a:alpha", "--dry-run"]
     plan = json.loads(call(*words, "--json", environment=environment, cwd=tmp_path).stdout)
     assert (plan["trials"], plan["records"]) == (2, 4)
     assert plan["estimated_seconds_of_trials"] >= 0
     assert plan["estimated_bytes"] > 0
     assert not (tmp_path / "cytobench-runs/store/trial").exists()
+    assert plan["labels"] == {"x": {"a": "alpha"}}
+    assert plan["choices"]["x"]["contradictions"] == "refuse"
     text = call(*words, environment=environment, cwd=tmp_path).stdout
     assert "2 trials, 4 records" in text
+    assert "labels of x: a -> alpha" in text
     assert "MB free" in text
 
 

@@ -19,10 +19,12 @@ from cytobench.benchmarks.data import Shares, described, fetch_set, freeze, scan
 from cytobench.benchmarks.lookup import Data, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.order import Order
 from cytobench.datasets.awkward import Choices
+from cytobench.datasets.known_set import known
 from cytobench.errors import DataFault, IntegrityFault, UsageFault
 from cytobench.store import Store
 from tests.benchmarks.conftest import carry_out
 from tests.conftest import picture
+from tests.datasets.known_layouts import lay_out
 
 Maker = Callable[..., Path]
 Orders = Callable[..., Order]
@@ -65,6 +67,28 @@ def test_an_archive_is_a_set_and_is_unpacked_once(make_folder: Maker, tmp_path: 
     before = (kept / "done.json").stat().st_mtime_ns
     found(tmp_path, options(tmp_path / "lab.zip"))
     assert (kept / "done.json").stat().st_mtime_ns == before
+
+
+def test_unpacking_that_was_killed_before_it_counted_as_done_is_done_again(make_folder: Maker, tmp_path: Path) -> None:
+    root = make_folder({"a": 3, "b": 3})
+    with ZipFile(tmp_path / "lab.zip", "w") as archive:
+        for path in sorted(root.rglob("*.png")):
+            archive.write(path, path.relative_to(root))
+    found(tmp_path, options(tmp_path / "lab.zip"))
+    [kept] = (tmp_path / "store/unpacked").iterdir()
+    (kept / "done.json").unlink()
+    [one] = found(tmp_path, options(tmp_path / "lab.zip"))
+    assert one.counts == {"a": 3, "b": 3}
+    assert (kept / "done.json").exists()
+
+
+def test_the_official_download_of_aml_gives_fifteen_or_five_classes(tmp_path: Path) -> None:
+    """From the option to the label space: all classes of the folder, or the five of the named merge."""
+    lay_out("aml", known("aml"), tmp_path)
+    data = (Data(name="aml", path=str(tmp_path)),)
+    assert len(classes_of((), found(tmp_path, SetOptions(data=data)))) == 15
+    merged = found(tmp_path, SetOptions(data=data, label_map={"aml": "five"}))
+    assert classes_of((), merged) == ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 
 
 @pytest.mark.fault(29)

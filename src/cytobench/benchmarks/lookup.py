@@ -10,13 +10,13 @@ from cytobench import registry
 from cytobench.benchmarks.spec import Frozen, fitted
 from cytobench.benchmarks.steps.sets import DrawImages, ReadImages
 from cytobench.benchmarks.steps.step import RunStep
+from cytobench.datasets.archives.stored import folder_of
 from cytobench.datasets.awkward import Choices
 from cytobench.datasets.known_set import KnownSet, is_known, known
 from cytobench.datasets.labels import apply, parse_map, suggest
 from cytobench.datasets.layouts.listing import listing
 from cytobench.datasets.readers import COLUMNS, Listing, read
 from cytobench.datasets.scan import Survey, survey
-from cytobench.datasets.archives.stored import folder_of
 from cytobench.errors import DataFault, UsageFault
 from cytobench.progress import say
 from cytobench.seeds import seed_for

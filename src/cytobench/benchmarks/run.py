@@ -58,7 +58,7 @@ def prepare(order: Order, out: Path) -> Prepared:
 
 def dry_run(prepared: Prepared) -> dict[str, Any]:
     """Return the plan with its estimates."""
-    plan, context = prepared.plan, prepared.context
+    plan, context, spec = prepared.plan, prepared.context, prepared.resolved.spec
     estimate = Estimate(plan, context)
     waiting = [step for step in plan.steps if not context.store.is_done(step)]
     seconds = {step.reference: estimate.seconds(step) for step in waiting}
@@ -69,6 +69,8 @@ def dry_run(prepared: Prepared) -> dict[str, Any]:
         "sets": [
             {"name": side.name, "nature": side.nature, **estimate.sizes(side.split)._asdict()} for side in plan.sides
         ],
+        "labels": {one.name: one.labels for one in spec.sets if one.labels},
+        "choices": {one.name: one.choices.model_dump(mode="json") for one in spec.sets},
         "backbones": [one.model_dump() for one in prepared.resolved.spec.backbones],
         "trials": len(plan.trials),
         "records": len(plan.records),
@@ -211,6 +213,10 @@ def summary(plan: dict[str, Any]) -> str:
         *(
             f"set {s['name']} ({s['nature']}): {s['train']} train, {s['val']} val, {s['test']} test"
             for s in plan["sets"]
+        ),
+        *(
+            f"labels of {name}: " + ", ".join(f"{old} -> {new or 'left out'}" for old, new in labels.items())
+            for name, labels in plan["labels"].items()
         ),
         *(f"backbone {b['asked']}: {b['library']}/{b['model']}, weights {b['weights']}" for b in plan["backbones"]),
         f"{plan['trials']} trials, {plan['records']} records",

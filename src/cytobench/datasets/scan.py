@@ -26,7 +26,7 @@ from cytobench.store import Step, atomic, digest, file_sha256, write_json
 
 REPORT = "report.json"
 THREADS = 8  # Pillow decodes outside the interpreter lock
-LARGEST_FILE = 400_000_000  # bytes; a picture of 100 megapixels with transparency, not compressed
+LARGEST_FILE = 400_000_000  # bytes; 50 megapixels of four channels with 16 bits, not compressed
 LARGE_FILE = 50_000_000  # bytes; files above are read one after the other
 
 

@@ -18,7 +18,7 @@ from cytobench import interrupts
 from cytobench.datasets.archives import unpack as unpacking
 from cytobench.datasets.archives.members import LIMITS, Limits
 from cytobench.datasets.archives.unpack import unpack
-from cytobench.errors import CytobenchError, Interrupted
+from cytobench.errors import CytobenchError, DataFault, Interrupted
 
 FILES = {"baso/1.png": b"one" * 50, "eo/é 2.JPG": b"two" * 50, "list.csv": b"path,label\n"}
 OTHERS = {"run.py": b"x", "inner.zip": b"PK", "model.pt": b"x", "__MACOSX/._1.png": b"x", "Thumbs.db": b"x"}
@@ -325,3 +325,23 @@ def test_a_stop_leaves_nothing_and_what_a_kill_left_is_cleared(tmp_path: Path) -
     assert not (tmp_path / "set").exists()
     assert not (tmp_path / ".set.partial").exists()
     assert unpack(archive, tmp_path / "set").files == 1
+
+
+def test_an_xz_that_asks_for_endless_memory_is_not_unpacked(tmp_path: Path) -> None:
+    """Its header names a dictionary of a gigabyte, which would be filled by what comes out."""
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
+    (tmp_path / "set.tar.xz").write_bytes(lzma.compress(b"x" * 10_000, filters=filters, preset=None))
+    with pytest.raises(DataFault, match="needs more than 268.4 MB of memory"):
+        unpack(tmp_path / "set.tar.xz", tmp_path / "out")
+
+
+def test_xz_streams_that_follow_one_another_are_one_archive(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo("a/x.png")
+        member.size = 5000
+        archive.addfile(member, io.BytesIO(b"y" * 5000))
+    whole = buffer.getvalue()
+    (tmp_path / "set.tar.xz").write_bytes(lzma.compress(whole[:3000]) + bytes(4) + lzma.compress(whole[3000:]))
+    unpack(tmp_path / "set.tar.xz", tmp_path / "out")
+    assert (tmp_path / "out/a/x.png").read_bytes() == b"y" * 5000

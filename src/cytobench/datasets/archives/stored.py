@@ -1,5 +1,6 @@
 """Archives as data sets: unpacked once into the store, under the hash of their bytes."""
 
+import shutil
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,5 +36,6 @@ def folder_of(path: Path, store: Store) -> Path:
 
 
 def _unpack(path: Path, folder: Path) -> None:
+    shutil.rmtree(folder / CONTENT, ignore_errors=True)  # of an attempt that was killed before it counted as done
     done = unpack(path, folder / CONTENT)
     write_json(folder / "unpacked.json", {"files": done.files, "bytes": done.bytes, "passed_over": done.passed_over})

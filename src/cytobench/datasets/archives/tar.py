@@ -10,12 +10,14 @@ import lzma
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from cytobench.datasets.archives.members import CHUNK, Member, Meter, Torn
-from cytobench.errors import IntegrityFault
+from cytobench.errors import DataFault, IntegrityFault
+from cytobench.progress import size
 
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
+XZ_MEMORY = 256 << 20  # bytes; the largest of xz's own presets takes 65 MB
 BLOCK = 1 << 16  # bytes that tarfile asks for at a time
 HEADER = 1 << 18  # bytes of one member's header with all that belongs to it; tarfile keeps it in memory
 
@@ -36,6 +38,43 @@ class _Header(tarfile.TarInfo):
         if one.size < 0:
             raise Torn(f"{one.name!r} has a negative size")
         return one
+
+
+class _Xz:
+    """An xz stream that may not ask for endless memory; the standard library's own file sets no limit."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._decoder = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._packed.close()
+
+    def read(self, count: int) -> bytes:
+        while True:
+            if self._decoder.eof:  # another stream or padding may follow
+                feed = (self._decoder.unused_data or self._packed.read(CHUNK)).lstrip(b"\0")
+                if not feed and not (feed := self._packed.read(CHUNK).lstrip(b"\0")):
+                    return b""
+                self._decoder = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+            else:
+                feed = self._packed.read(CHUNK) if self._decoder.needs_input else b""
+                if self._decoder.needs_input and not feed:
+                    raise Torn("it ends in the middle")
+            try:
+                content = self._decoder.decompress(feed, count)
+            except lzma.LZMAError as error:
+                if "emory" in str(error):
+                    raise DataFault(
+                        f"{self._packed.name} needs more than {size(XZ_MEMORY)} of memory to be unpacked",
+                        fix="if you trust it, unpack it yourself and name the folder with --data NAME=FOLDER",
+                    ) from error
+                raise
+            if content:
+                return content
 
 
 class _Counted:
@@ -98,7 +137,7 @@ def _decompressed(packed: BinaryIO) -> BinaryIO:
     if magic.startswith(BZIP2):
         return bz2.BZ2File(packed)  # type: ignore[return-value]
     if magic.startswith(XZ):
-        return lzma.LZMAFile(packed)  # type: ignore[return-value]
+        return _Xz(packed)  # type: ignore[return-value]
     return packed
 
 

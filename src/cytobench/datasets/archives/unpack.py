@@ -181,7 +181,7 @@ def _damage_named(archive: Path) -> Iterator[None]:
         raise _damaged(archive, error) from error
     except (
         Torn, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError,
-        OverflowError, NotImplementedError, RecursionError, MemoryError,
+        OverflowError, NotImplementedError,
     ) as error:  # fmt: skip
         raise _damaged(archive, error) from error
 

@@ -5,16 +5,25 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cytobench import __version__
+from cytobench.cli_options import (
+    CHOICE_OPTIONS,
+    JSON_OPTION,
+    OUT_OPTION,
+    SET_OPTIONS,
+    decorated,
+    names,
+    pairs,
+    set_options,
+)
 from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault, shown
 
-OUT = Path("cytobench-runs")
 PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors")
 
 
@@ -67,147 +76,19 @@ def commands() -> None:
     """
 
 
-def _pairs(_context: click.Context, _option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
-    """Return NAME=VALUE options as a mapping; a bare VALUE has the empty name."""
-    found: dict[str, str] = {}
-    for text in given:
-        name, sign, value = text.partition("=")
-        if not sign:
-            name, value = "", text
-        if name in found:
-            raise click.BadParameter(f"{name or 'the choice for all'} is given twice")
-        found[name.strip()] = value.strip()
-    return found
-
-
-def _names(_context: click.Context, _option: click.Parameter, given: str | None) -> tuple[str, ...]:
-    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
-
-
-SET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--data", multiple=True, metavar="NAME=PATH", help="A set: folder, .csv, .parquet, .npz, .zip or .tar."
-    ),
-    click.option("--manifest", multiple=True, callback=_pairs, metavar="NAME=FILE", help="A manifest laid over a set."),
-    click.option(
-        "--column", multiple=True, callback=_pairs, metavar="WHAT=NAME", help="A manifest's column, as path=img."
-    ),
-    click.option(
-        "--label-map",
-        multiple=True,
-        callback=_pairs,
-        metavar="NAME=MAP",
-        help="old:new,old:new or a file or a known set's merge, as aml=five.",
-    ),
-    click.option("--frame", type=click.IntRange(0), help="Which frame of files with several, from 0."),
-)
-CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--classes", callback=_names, metavar="A,B|common", help="Classes to keep; common: those of every set."
-    ),
-    click.option(
-        "--duplicates", multiple=True, callback=_pairs, metavar="[NAME=]together|first", help="Copies of a picture."
-    ),
-    click.option(
-        "--contradictions",
-        multiple=True,
-        callback=_pairs,
-        metavar="[NAME=]refuse|drop",
-        help="Two labels, one picture.",
-    ),
-    click.option(
-        "--rare",
-        multiple=True,
-        callback=_pairs,
-        metavar="[NAME=]refuse|drop|train|test",
-        help="Classes too small to split.",
-    ),
-    click.option(
-        "--near",
-        multiple=True,
-        callback=_pairs,
-        metavar="[NAME=]warn|together|refuse",
-        help="Near-copies of a picture in two parts.",
-    ),
-    click.option("--strict", is_flag=True, help="Refuse near-copies in two parts: --near refuse."),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds."),
-)
-OUT_OPTION = click.option(
-    "--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go."
-)
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-
-
-def _options(options: Iterable[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    def decorate(function: Any) -> Any:
-        for option in reversed(list(options)):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-def _place(text: str) -> Path:
-    """Return an absolute path, so that a run can be resumed from any folder."""
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:
-        raise UsageFault(f"{text}: {error}", fix="write the path out") from None
-
-
-def _set_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options about sets as :class:`cytobench.benchmarks.lookup.SetOptions` names them."""
-    from cytobench.benchmarks.lookup import Data
-
-    manifest, near = options["manifest"], options.get("near", {})
-    sets = [
-        Data(
-            name=name,
-            path=str(_place(path)) if path else "",
-            manifest=str(_place(manifest[name])) if name in manifest else "",
-        )
-        for name, _, path in (text.partition("=") for text in options["data"])
-    ]
-    strangers = [name for name in manifest if name not in {one.name for one in sets}]
-    if strangers:
-        raise UsageFault(f"--manifest names {strangers[0]!r}, which no --data does", fix="give --data NAME=FOLDER too")
-    if options.get("strict"):
-        if near.get("", "refuse") != "refuse":
-            raise UsageFault(f"--strict and --near {near['']} contradict each other", fix="leave one of them out")
-        near = {**near, "": "refuse"}
-    same = {
-        name: options[name] for name in ("classes", "duplicates", "contradictions", "rare", "seed") if name in options
-    }
-    maps = {name: _map_place(text) for name, text in options["label_map"].items()}
-    return same | {
-        "data": tuple(sets),
-        "columns": options["column"],
-        "label_map": maps,
-        "frame": options["frame"],
-        "near": near,
-    }
-
-
-def _map_place(text: str) -> str:
-    """Return a label map as typed, with the place of a file made absolute."""
-    return str(_place(text)) if text.endswith((".toml", ".csv")) else text
-
-
 @commands.command()
 @click.option("--generator", default="", metavar="NAME", help="What draws synthetic cells; without it, real sets only.")
-@click.option(
-    "--backbones", required=True, callback=_names, metavar="A,B,…", help="Aliases, timm or torchvision names."
-)
-@_options(SET_OPTIONS)
-@_options(CHOICE_OPTIONS)
+@click.option("--backbones", required=True, callback=names, metavar="A,B,…", help="Aliases, timm or torchvision names.")
+@decorated(SET_OPTIONS)
+@decorated(CHOICE_OPTIONS)
 @click.option("--protocol", default="cross-dataset", show_default=True, help="Which experiment.")
 @click.option("--profile", default="", help="demo, standard or paper.  [default: demo without --data, else standard]")
 @click.option(
     "--generate-from", default="", metavar="NAME", help="The set that the generator learns from.  [default: the first]"
 )
 @click.option("--fold", default="", metavar="K/N", help="The K-th of N rotating splits, as 1/5.")
-@click.option("--weights", multiple=True, callback=_pairs, metavar="[BACKBONE=]hub|none|FILE", help="Starting weights.")
-@click.option("--set", "settings", multiple=True, callback=_pairs, metavar="KEY=VALUE", help="As training.epochs=20.")
+@click.option("--weights", multiple=True, callback=pairs, metavar="[BACKBONE=]hub|none|FILE", help="Starting weights.")
+@click.option("--set", "settings", multiple=True, callback=pairs, metavar="KEY=VALUE", help="As training.epochs=20.")
 @click.option(
     "--seeds",
     type=click.IntRange(0),
@@ -228,7 +109,7 @@ def run(**options: Any) -> None:
     order = Order(
         generator=options["generator"],
         backbones=options["backbones"],
-        **_set_options(options),
+        **set_options(options),
         fold=options["fold"],
         protocol=options["protocol"],
         profile=options["profile"],
@@ -351,7 +232,7 @@ def data() -> None:
 
 
 @data.command()
-@_options(SET_OPTIONS)
+@decorated(SET_OPTIONS)
 @click.option("--image-size", type=click.IntRange(8, 1024), default=64, show_default=True, help="Pixels.")
 @OUT_OPTION
 @JSON_OPTION
@@ -359,25 +240,26 @@ def scan(image_size: int, out: Path, as_json: bool, **options: Any) -> None:
     """Open every file once and tell what is there, what it looks like and what is wrong with it."""
     from cytobench.benchmarks import data as sets
     from cytobench.benchmarks.lookup import SetOptions
+    from cytobench.benchmarks.scan_text import described
 
-    reports = sets.scan_all(SetOptions(**_set_options(options)), image_size, out)
+    reports = sets.scan_all(SetOptions(**set_options(options)), image_size, out)
     if as_json:
         click.echo(json.dumps(reports))
     else:
-        text = "\n\n".join(sets.described(name, report) for name, report in reports.items())
+        text = "\n\n".join(described(name, report) for name, report in reports.items())
         click.echo(shown(text, most=len(text)))
 
 
 @data.command()
-@_options(SET_OPTIONS)
-@_options(CHOICE_OPTIONS)
+@decorated(SET_OPTIONS)
+@decorated(CHOICE_OPTIONS)
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="The manifest to write, one set only.")
 @click.option("--ratios", default="0.6,0.2,0.2", show_default=True, help="Shares of train, val and test.")
 @click.option("--folds", type=click.IntRange(0), default=0, help="Write so many rotating splits, TO-1, TO-2 and so on.")
 @click.option(
     "--train-per-class",
     multiple=True,
-    callback=_pairs,
+    callback=pairs,
     metavar="[CLASS=]N",
     help="Train on at most N images of a class.",
 )
@@ -387,7 +269,7 @@ def split(to: Path, ratios: str, folds: int, train_per_class: dict[str, str], ou
     from cytobench.benchmarks import data as sets
     from cytobench.benchmarks.lookup import SetOptions
 
-    asked, shares = SetOptions(**_set_options(options)), sets.shares(ratios, folds)
+    asked, shares = SetOptions(**set_options(options)), sets.shares(ratios, folds)
     for file, frozen in sets.freeze(asked, shares, starve=train_per_class, to=to, out=out).items():
         click.echo("\n".join([*frozen.notes, f"{len(frozen.table)} images, split {frozen.sha256}: {file}"]))
 

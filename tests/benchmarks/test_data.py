@@ -15,9 +15,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cytobench.benchmarks.data import Shares, described, fetch_set, freeze, scan_all, shares
+from cytobench.benchmarks.data import Shares, fetch_set, freeze, scan_all, shares
 from cytobench.benchmarks.lookup import Data, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.order import Order
+from cytobench.benchmarks.scan_text import described
 from cytobench.datasets.awkward import Choices
 from cytobench.datasets.known_set import known
 from cytobench.errors import DataFault, IntegrityFault, UsageFault

@@ -22,7 +22,6 @@ from cytobench.store import Store, atomic, read_json, write_json
 SCANS = "scans"
 PROFILE, SHEET = "profile.json", "examples.png"
 FREEZING_SIZE = 64  # pixels of the cache that is made along the way
-SHOWN = 10  # findings of a kind in the text for people; the profile holds all
 
 
 class Shares(NamedTuple):
@@ -68,49 +67,6 @@ def _scanned(one: FoundSet, store: Store, to: Path) -> dict[str, Any]:
     with atomic(to / SHEET) as file:
         sheet(table, pixels, seed=0).save(file, format="PNG")
     return report | {"profile": str(to / PROFILE), "examples": str(to / SHEET)}
-
-
-def described(name: str, report: Mapping[str, Any]) -> str:
-    """Return a scan report as text for people."""
-    looks = report["looks"]
-    near = [
-        f"{one['first']} ~ {one['second']} ({one['similarity']:.3f})" + (" with two labels" if one["two_labels"] else "")
-        for one in sorted(report["near_copies"], key=lambda one: not one["two_labels"])
-    ]
-    lines = [
-        f"{name}: {report['images']} images",
-        f"  {'class':<26}{'images':>7}  {'red green blue':<18}{'light':>12}{'contrast':>13}{'focus':>13}",
-        *(_line(label, one) for label, one in {**looks["classes"], "all": looks["all"]}.items()),
-        f"  sizes: {', '.join(f'{size} ({count})' for size, count in report['sizes'].items())}"
-        + (f" and {report['different_sizes'] - 5} more" if report["different_sizes"] > 5 else ""),
-        *(f"  converted: {note} ({count})" for note, count in report["converted"].items()),
-        f"  groups: {report['groups'] or 'none given; a split will be image-level'}",
-        f"  files of the operating system passed over: {report['ignored_files']}",
-        *(f"  note: {note}" for note in report["notes"]),
-        *_listed("pictures that are there more than once", [" = ".join(files) for files in report["duplicates"]]),
-        *_listed("pictures with two labels", [" = ".join(files) for files in report["contradictions"]]),
-        *_listed("near-copies (turned, mirrored, resized, compressed, shifted)", near),
-        *(
-            line
-            for what in ("nearly black", "nearly white", "far less sharp than the rest")
-            for line in _listed(what, looks[what])
-            if looks[what]
-        ),
-        f"  examples: {report['examples']}",
-        f"  everything: {report['profile']}",
-    ]
-    return "\n".join(lines)
-
-
-def _line(label: str, one: Mapping[str, Any]) -> str:
-    colour = " ".join(f"{value:5.1f}" for value in one["colour"])
-    values = "".join(f"{f'{mean:.1f} ± {sd:.1f}' if what != 'focus' else f'{mean:.2f} ± {sd:.2f}':>13}" for what, (mean, sd) in ((w, one[w]) for w in ("light", "contrast", "focus")))
-    return f"  {label:<26}{one['images']:>7}  {colour}{values}"
-
-
-def _listed(what: str, found: Sequence[str]) -> list[str]:
-    more = [f"    … and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-    return [f"  {what}: {len(found)}", *(f"    {one}" for one in found[:SHOWN]), *more]
 
 
 def freeze(options: SetOptions, shares: Shares, *, starve: Mapping[str, str], to: Path, out: Path) -> dict[Path, Split]:

@@ -1,0 +1,140 @@
+"""Options that several commands of the door share, and what is made of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cytobench.errors import UsageFault
+
+OUT = Path("cytobench-runs")
+
+
+def pairs(_context: click.Context, _option: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    """Return NAME=VALUE options as a mapping; a bare VALUE has the empty name."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign:
+            name, value = "", text
+        if name in found:
+            raise click.BadParameter(f"{name or 'the choice for all'} is given twice")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def names(_context: click.Context, _option: click.Parameter, given: str | None) -> tuple[str, ...]:
+    """Return names that were given with commas between them."""
+    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
+
+
+SET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--data", multiple=True, metavar="NAME=PATH", help="A set: folder, .csv, .parquet, .npz, .zip or .tar."
+    ),
+    click.option("--manifest", multiple=True, callback=pairs, metavar="NAME=FILE", help="A manifest laid over a set."),
+    click.option(
+        "--column", multiple=True, callback=pairs, metavar="WHAT=NAME", help="A manifest's column, as path=img."
+    ),
+    click.option(
+        "--label-map",
+        multiple=True,
+        callback=pairs,
+        metavar="NAME=MAP",
+        help="old:new,old:new or a file or a known set's merge, as aml=five.",
+    ),
+    click.option("--frame", type=click.IntRange(0), help="Which frame of files with several, from 0."),
+)
+CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--classes", callback=names, metavar="A,B|common", help="Classes to keep; common: those of every set."
+    ),
+    click.option(
+        "--duplicates", multiple=True, callback=pairs, metavar="[NAME=]together|first", help="Copies of a picture."
+    ),
+    click.option(
+        "--contradictions",
+        multiple=True,
+        callback=pairs,
+        metavar="[NAME=]refuse|drop",
+        help="Two labels, one picture.",
+    ),
+    click.option(
+        "--rare",
+        multiple=True,
+        callback=pairs,
+        metavar="[NAME=]refuse|drop|train|test",
+        help="Classes too small to split.",
+    ),
+    click.option(
+        "--near",
+        multiple=True,
+        callback=pairs,
+        metavar="[NAME=]warn|together|refuse",
+        help="Near-copies of a picture in two parts.",
+    ),
+    click.option("--strict", is_flag=True, help="Refuse near-copies in two parts: --near refuse."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds."),
+)
+OUT_OPTION = click.option(
+    "--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go."
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def decorated(options: Iterable[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command several options, in this order."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(list(options)):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _place(text: str) -> Path:
+    """Return an absolute path, so that a run can be resumed from any folder."""
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageFault(f"{text}: {error}", fix="write the path out") from None
+
+
+def set_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options about sets as :class:`cytobench.benchmarks.lookup.SetOptions` names them."""
+    from cytobench.benchmarks.lookup import Data
+
+    manifest, near = options["manifest"], options.get("near", {})
+    sets = [
+        Data(
+            name=name,
+            path=str(_place(path)) if path else "",
+            manifest=str(_place(manifest[name])) if name in manifest else "",
+        )
+        for name, _, path in (text.partition("=") for text in options["data"])
+    ]
+    strangers = [name for name in manifest if name not in {one.name for one in sets}]
+    if strangers:
+        raise UsageFault(f"--manifest names {strangers[0]!r}, which no --data does", fix="give --data NAME=FOLDER too")
+    if options.get("strict"):
+        if near.get("", "refuse") != "refuse":
+            raise UsageFault(f"--strict and --near {near['']} contradict each other", fix="leave one of them out")
+        near = {**near, "": "refuse"}
+    same = {
+        name: options[name] for name in ("classes", "duplicates", "contradictions", "rare", "seed") if name in options
+    }
+    maps = {name: _map_place(text) for name, text in options["label_map"].items()}
+    return same | {
+        "data": tuple(sets),
+        "columns": options["column"],
+        "label_map": maps,
+        "frame": options["frame"],
+        "near": near,
+    }
+
+
+def _map_place(text: str) -> str:
+    """Return a label map as typed, with the place of a file made absolute."""
+    return str(_place(text)) if text.endswith((".toml", ".csv")) else text

@@ -37,3 +37,13 @@ def test_nothing_of_this_machine_or_of_package_hosts_is_committed() -> None:
     needles = ("/work" + "/main", "/root" + "/", "files.python" + "hosted.org")
     guilty = [path for path in texts if path.is_file() and any(n in path.read_text("utf-8") for n in needles)]
     assert not guilty
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_linter_looks_into_every_room(room: str) -> None:
+    """An exclusion by a bare name once hid the rooms behind the links."""
+    linter = Path(sys.executable).with_name("ruff")
+    listed = subprocess.run(
+        [linter, "check", "--show-files", "."], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert f"src/cytobench/{room}/" in listed.stdout

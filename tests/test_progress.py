@@ -23,3 +23,14 @@ def test_bytes_are_counted_with_a_total_and_without(
     work.advance(2000)
     assert line in capsys.readouterr().err
     assert math.isnan(work.eta()) == (not total)
+
+
+def test_what_an_earlier_attempt_did_is_not_taken_for_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("cytobench.progress.time.monotonic", lambda: clock[0])
+    work = Task("fit", 1000)
+    work.advance(900, progress.RESUMED)
+    clock[0] += 10
+    work.advance(10)
+    assert work.done == 910
+    assert work.eta() == pytest.approx(90)

@@ -14,6 +14,7 @@ import click
 from cytobench import __version__
 from cytobench.cli_options import (
     CHOICE_OPTIONS,
+    GENERATOR_OPTIONS,
     JSON_OPTION,
     OUT_OPTION,
     SET_OPTIONS,
@@ -69,7 +70,7 @@ def commands() -> None:
     """Synthetic blood-cell image sets, and honest numbers on what they are worth.
 
     \b
-    cytobench run --generator ddpm --backbones resnet50,vit,swin
+    cytobench run --generator lora-sd --backbones resnet50,vit,swin
     cytobench run --generator dcgan --backbones resnet50,swin --data pbc=PATH --data raabin=PATH --classes common
 
     Without --data a run uses drawn smears in the demo profile: no network, no GPU and no data are needed.
@@ -77,18 +78,31 @@ def commands() -> None:
 
 
 @commands.command()
-@click.option("--generator", default="", metavar="NAME", help="What draws synthetic cells; without it, real sets only.")
+@click.option(
+    "--generator",
+    "generators",
+    callback=names,
+    metavar="A,B",
+    help="What draws synthetic cells; without it, real sets only.",
+)
+@click.option(
+    "--vary",
+    multiple=True,
+    callback=pairs,
+    metavar="KEY=A,B,C",
+    help="A synthetic set for each value, as generator.shots=1,4,16.",
+)
 @click.option("--backbones", required=True, callback=names, metavar="A,B,…", help="Aliases, timm or torchvision names.")
 @decorated(SET_OPTIONS)
 @decorated(CHOICE_OPTIONS)
 @click.option("--protocol", default="cross-dataset", show_default=True, help="Which experiment.")
 @click.option("--profile", default="", help="demo, standard or paper.  [default: demo without --data, else standard]")
 @click.option(
-    "--generate-from", default="", metavar="NAME", help="The set that the generator learns from.  [default: the first]"
+    "--generate-from", default="", metavar="NAME", help="The set that the generators learn from.  [default: the first]"
 )
 @click.option("--fold", default="", metavar="K/N", help="The K-th of N rotating splits, as 1/5.")
 @click.option("--weights", multiple=True, callback=pairs, metavar="[BACKBONE=]hub|none|FILE", help="Starting weights.")
-@click.option("--set", "settings", multiple=True, callback=pairs, metavar="KEY=VALUE", help="As training.epochs=20.")
+@decorated(GENERATOR_OPTIONS)
 @click.option(
     "--seeds",
     type=click.IntRange(0),
@@ -107,7 +121,8 @@ def run(**options: Any) -> None:
 
     say(f"cytobench {__version__}: looking at what was asked for")
     order = Order(
-        generator=options["generator"],
+        generators=options["generators"],
+        vary=options["vary"],
         backbones=options["backbones"],
         **set_options(options),
         fold=options["fold"],
@@ -116,6 +131,7 @@ def run(**options: Any) -> None:
         generate_from=options["generate_from"],
         weights=options["weights"],
         settings=options["settings"],
+        shots_from=options["shots_from"],
         seeds=options["seeds"],
         device=options["device"],
     )
@@ -169,6 +185,38 @@ def _command() -> str:
         name, sign, value = word.rpartition("=")
         words.append(f"{name}{sign}{Path(value).name}" if os.sep in value and Path(value).exists() else word)
     return shlex.join(["cytobench", *words])
+
+
+@commands.command()
+@click.argument("generator")
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="The folder of the pictures.")
+@click.option("--images", type=click.IntRange(1), default=200, show_default=True, help="Of each class.")
+@decorated(SET_OPTIONS)
+@decorated(CHOICE_OPTIONS)
+@click.option("--profile", default="", help="The size of it all.  [default: demo without --data, else standard]")
+@decorated(GENERATOR_OPTIONS)
+@OUT_OPTION
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Show what would be trained and drawn.")
+@JSON_OPTION
+def generate(generator: str, to: Path, images: int, out: Path, **options: Any) -> None:
+    """Train a generator on the training part of a set, or reuse it, and draw pictures into a folder."""
+    from cytobench.benchmarks import generate as making
+    from cytobench.benchmarks.order import Order
+
+    order = Order(
+        generators=(generator,), backbones=(), **set_options(options), profile=options["profile"],
+        settings=options["settings"], shots_from=options["shots_from"], device=options["device"],
+    )  # fmt: skip
+    drawing = making.prepare(order, images=images, to=to.absolute(), out=out)
+    facts = making.plan_of(drawing) if options["dry_run"] else making.generate(drawing, command=_command())
+    if options["as_json"]:
+        click.echo(json.dumps(facts))
+    elif options["dry_run"]:
+        click.echo("\n".join(f"{name}: {value}" for name, value in facts.items() if name != "waiting"))
+        click.echo("\n".join(["waiting:", *(f"  {title}" for title in facts["waiting"])]))
+    else:
+        click.echo(f"{facts['images']} images of {len(facts['classes'])} classes: {facts['folder']}")
 
 
 @commands.command(name="list")

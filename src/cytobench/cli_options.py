@@ -46,6 +46,18 @@ SET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--frame", type=click.IntRange(0), help="Which frame of files with several, from 0."),
 )
+GENERATOR_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--shots-from",
+        default="",
+        callback=lambda _context, _option, given: str(_place(given)) if given else "",
+        metavar="FILE",
+        help="Lists the only images, one a line, that generators may see.",
+    ),
+    click.option(
+        "--set", "settings", multiple=True, callback=pairs, metavar="KEY=VALUE", help="As training.epochs=20."
+    ),
+)
 CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--classes", callback=names, metavar="A,B|common", help="Classes to keep; common: those of every set."

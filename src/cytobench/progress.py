@@ -13,6 +13,8 @@ from cytobench import interrupts
 from cytobench.errors import shown
 
 SECONDS_BETWEEN_LINES = 15.0
+RESUMED = "resumed"
+"""The note of units that an earlier attempt did; the time that is left is not told from them."""
 
 
 def say(text: str) -> None:
@@ -69,6 +71,8 @@ class Task:
         """
         self.done += count
         now = time.monotonic()
+        if note == RESUMED:
+            self._first, self._began = self._first + count, now
         if now - self._last >= (0.2 if self._live else SECONDS_BETWEEN_LINES):
             self._last = now
             self._show(note)

@@ -50,9 +50,13 @@ def order(doors: Path, make_folder: Maker) -> Callable[..., Order]:
     sets = tuple(Data(name=name, path=str(make_folder({"a": 15, "b": 15}, name, size=16))) for name in ("x", "y"))
 
     def make(**changes: Any) -> Order:
-        settings = {**SMALL, **(VAE if changes.get("generator", "vae") == "vae" else {}), **changes.pop("settings", {})}
+        settings = {
+            **SMALL,
+            **(VAE if changes.get("generators", ("vae",)) == ("vae",) else {}),
+            **changes.pop("settings", {}),
+        }
         fields: dict[str, Any] = {
-            "generator": "vae",
+            "generators": ("vae",),
             "backbones": ("two-layers",),
             "data": sets,
             "profile": "demo",
@@ -74,4 +78,6 @@ def contents(out: Path, kinds: tuple[str, ...] = ("record",)) -> dict[str, bytes
     """Return the bytes of every artefact of some kinds, by path below the store."""
     store = out / "store"
     files = [path for kind in kinds for path in (store / kind).rglob("*") if path.is_file() and path.name != SECONDS]
-    return {path.relative_to(store).as_posix(): path.read_bytes() for path in files if ".rejected-" not in path.as_posix()}
+    return {
+        path.relative_to(store).as_posix(): path.read_bytes() for path in files if ".rejected-" not in path.as_posix()
+    }

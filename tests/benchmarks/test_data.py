@@ -48,7 +48,9 @@ def test_a_scan_tells_counts_colours_copies_and_near_copies(make_folder: Maker, 
     report = scan_all(options(root), 32, tmp_path)["lab"]
     assert report["classes"] == {"a": 7, "b": 7}
     assert report["duplicates"] == [["a/000.png", "a/copy.bmp"]]
-    assert {one["second"] for one in report["near_copies"]} | {one["first"] for one in report["near_copies"]} >= {"b/turned.png"}
+    assert {one["second"] for one in report["near_copies"]} | {one["first"] for one in report["near_copies"]} >= {
+        "b/turned.png"
+    }
     assert report["looks"]["classes"]["a"]["images"] == 7
     text = described("lab", report)
     assert "a/000.png = a/copy.bmp" in text
@@ -104,14 +106,18 @@ def test_labels_that_probably_mean_the_same_are_suggested_and_never_guessed(make
     assert mapped[1].labels == {"Baso": "basophil", "Neutrophils": "neutrophil"}
 
 
-def test_public_sets_share_the_classes_that_all_have(make_folder: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_public_sets_share_the_classes_that_all_have(
+    make_folder: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = {"raabin": ["Basophil", "Lymphocyte"], "pbc": ["basophil", "lymphocyte", "platelet"]}
     roots = [make_folder(dict.fromkeys(labels, 2), name) for name, labels in names.items()]
     assert classes_of((), found(tmp_path, options(*roots))) == ("basophil", "lymphocyte")
     assert "classes that all sets have: basophil, lymphocyte" in capsys.readouterr().err
 
 
-def test_a_description_s_choice_is_said_and_can_be_overruled(make_folder: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_description_s_choice_is_said_and_can_be_overruled(
+    make_folder: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = make_folder({"basophil": 2, "lymphocyte": 2}, "jtsc")
     assert found(tmp_path, options(root))[0].choices == Choices(rare="test")
     assert "--rare test (its description chooses so" in capsys.readouterr().err
@@ -163,7 +169,9 @@ def test_a_class_can_be_starved(make_folder: Maker, tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(33, 35)
-def test_names_and_links_that_mean_something_else_elsewhere_are_refused_when_a_split_is_frozen(make_folder: Maker, tmp_path: Path) -> None:
+def test_names_and_links_that_mean_something_else_elsewhere_are_refused_when_a_split_is_frozen(
+    make_folder: Maker, tmp_path: Path
+) -> None:
     root = make_folder({"a": 8, "b": 8}, "lab")
     picture("other").save(root / "a/AA.png")
     picture("another").save(root / "a/aa.png")
@@ -208,18 +216,20 @@ def test_near_copies_in_two_parts_are_told_and_refused_when_strict(order: Orders
     (root / "list.csv").write_text("\n".join([*lines, "mirrored.png,a,test"]) + "\n")
     data = (Data(name="near", path=str(root / "list.csv")),)
     settings = {"image_size": "32", "training.epochs": "1", "training.batch": "8", "training.precision": '"fp32"'}
-    done = carry_out(order(data=data, generator="", settings=settings), tmp_path / "out")
+    done = carry_out(order(data=data, generators=(), settings=settings), tmp_path / "out")
     page = (done.folder / "board/index.html").read_text()
     assert "1 pictures have near-copies in another part" in page
     with pytest.raises(IntegrityFault, match="near-copies in another part") as caught:
-        carry_out(order(data=data, generator="", settings=settings, near={"": "refuse"}), tmp_path / "out")
+        carry_out(order(data=data, generators=(), settings=settings, near={"": "refuse"}), tmp_path / "out")
     assert "mirrored.png (test)" in caught.value.problems[0]
-    kept = carry_out(order(data=data[:1], generator="", settings=settings, near={"near": "warn"}), tmp_path / "out")
+    kept = carry_out(order(data=data[:1], generators=(), settings=settings, near={"near": "warn"}), tmp_path / "out")
     assert kept.folder == done.folder
 
 
 @pytest.mark.fault(11, 25)
-def test_file_names_patients_and_what_a_camera_noted_reach_no_record_and_no_board(order: Orders, tmp_path: Path) -> None:
+def test_file_names_patients_and_what_a_camera_noted_reach_no_record_and_no_board(
+    order: Orders, tmp_path: Path
+) -> None:
     """Names, places and patients stay on the user's disk; without patients the board says "image-level"."""
     root = tmp_path / "ward"
     exif = Image.Exif()
@@ -231,11 +241,17 @@ def test_file_names_patients_and_what_a_camera_noted_reach_no_record_and_no_boar
             buffer = io.BytesIO()
             picture(label, number, size=16).save(buffer, "JPEG", exif=exif, quality=95)
             (root / label / f"NAME-SECRET {number}.jpg").write_bytes(buffer.getvalue())
-    rows = [f"{label}/NAME-SECRET {number}.jpg,{label},PATIENT-SECRET-{number}" for label in "ab" for number in range(15)]
+    rows = [
+        f"{label}/NAME-SECRET {number}.jpg,{label},PATIENT-SECRET-{number}" for label in "ab" for number in range(15)
+    ]
     (root / "list.csv").write_text("path,label,group\n" + "\n".join(rows) + "\n")
     data = (Data(name="ward", path=str(root / "list.csv")), *order().data[:1])
     done = carry_out(order(data=data), tmp_path / "out")
-    public = [*(done.folder / "board").rglob("*"), *(tmp_path / "out/store/record").rglob("*"), done.folder / "order.json"]
+    public = [
+        *(done.folder / "board").rglob("*"),
+        *(tmp_path / "out/store/record").rglob("*"),
+        done.folder / "order.json",
+    ]
     for path in (one for one in public if one.is_file() and one.name != "order.json"):
         content = path.read_bytes()
         if path.suffix == ".npz":
@@ -251,7 +267,9 @@ def test_file_names_patients_and_what_a_camera_noted_reach_no_record_and_no_boar
 
 
 @pytest.mark.fault(22)
-def test_near_copies_between_two_sets_are_told_and_refused_when_strict(order: Orders, tmp_path: Path, make_folder: Maker) -> None:
+def test_near_copies_between_two_sets_are_told_and_refused_when_strict(
+    order: Orders, tmp_path: Path, make_folder: Maker
+) -> None:
     """One lab's test image is the other lab's training image, compressed: a note, or exit 5 with both names."""
     one, two = make_folder({"a": 15, "b": 15}, "one", size=48), make_folder({"a": 15, "b": 15}, "two", size=48)
     for label in "ab":
@@ -260,10 +278,10 @@ def test_near_copies_between_two_sets_are_told_and_refused_when_strict(order: Or
             (two / label / f"{number:03d}.png").unlink()
     data = tuple(Data(name=root.name, path=str(root)) for root in (one, two))
     settings = {"image_size": "32", "training.epochs": "1", "training.batch": "8", "training.precision": '"fp32"'}
-    done = carry_out(order(data=data, generator="", settings=settings), tmp_path / "out")
+    done = carry_out(order(data=data, generators=(), settings=settings), tmp_path / "out")
     assert "pictures of one and two are near-copies" in (done.folder / "board/index.html").read_text()
     with pytest.raises(IntegrityFault, match="pictures of one and two are near-copies") as caught:
-        carry_out(order(data=data, generator="", settings=settings, near={"": "refuse"}), tmp_path / "out")
+        carry_out(order(data=data, generators=(), settings=settings, near={"": "refuse"}), tmp_path / "out")
     assert "one: a/" in caught.value.problems[0]
 
 

@@ -1,4 +1,4 @@
-"""The four doors: what a newcomer adds as one file, with the code blocks of the documentation, is part of a whole run."""
+"""The four doors: what a newcomer adds as one file, with the documentation's code blocks, is part of a whole run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def facts(order: Order, out: Path) -> list[RecordFacts]:
 
 
 def test_a_generator_is_one_file(order: Orders, tmp_path: Path) -> None:
-    found = facts(order(generator="eigencells"), tmp_path / "out")
+    found = facts(order(generators=("eigencells",)), tmp_path / "out")
     assert {"x-eigencells"} < {one.target.name for one in found}
     assert all(one.target.generator.name == "eigencells" for one in found if one.target.generator)
 
@@ -42,19 +42,19 @@ def test_the_generator_of_the_page_keeps_the_contract(doors: Path, tmp_path: Pat
 
 
 def test_a_backbone_is_one_file(order: Orders, tmp_path: Path) -> None:
-    found = facts(order(generator=""), tmp_path / "out")
+    found = facts(order(generators=()), tmp_path / "out")
     assert {(one.backbone.asked, one.backbone.library) for one in found} == {("two-layers", "own")}
 
 
 def test_a_data_set_is_one_file(order: Orders, make_folder: Callable[..., Path], tmp_path: Path) -> None:
     root = make_folder({"Baso": 15, "eosi": 15}, "clinic", size=16)
     assert known("clinic").licence == "research use"
-    found = facts(order(generator="", data=(Data(name="clinic", path=str(root)),)), tmp_path / "out")
+    found = facts(order(generators=(), data=(Data(name="clinic", path=str(root)),)), tmp_path / "out")
     assert found[0].classes == ("basophil", "eosinophil")
 
 
 def test_a_protocol_is_one_file(order: Orders, tmp_path: Path) -> None:
-    found = facts(order(generator="", protocol="half-and-half"), tmp_path / "out")
+    found = facts(order(generators=(), protocol="half-and-half"), tmp_path / "out")
     assert [(one.source.name, one.target.name) for one in found] == [("x", "x"), ("y", "y")]
     assert {one.target.images_test for one in found} <= {14, 15, 16}
     assert {one.protocol for one in found} == {"half-and-half"}

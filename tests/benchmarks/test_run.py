@@ -89,12 +89,8 @@ def test_a_generator_that_saw_a_test_image_is_refused_by_the_keys(order: Orders,
     guilty = frozen[frozen["split"] == "test"].head(1)
     seen = done.context.store.folder(fit) / SEEN
     seen.write_text(guilty[["id", "label", "group", "pixel_sha256"]].assign(set="x").to_csv(index=False))
-    step = next(
-        one
-        for one in done.plan.records
-        if one.trial.source.nature == "synthetic" and one.target.name == "x"
-    )
-    with pytest.raises(IntegrityFault, match="1 test image.*seen by a generator") as caught:
+    step = next(one for one in done.plan.records if one.trial.source.nature == "synthetic" and one.target.name == "x")
+    with pytest.raises(IntegrityFault, match=r"1 test image.*seen by a generator") as caught:
         step.run(done.context, tmp_path)
     assert caught.value.problems == (f"shots: {guilty['file'].iloc[0]}",)
 
@@ -109,7 +105,9 @@ def test_a_generator_that_saw_a_test_image_is_refused_by_the_keys(order: Orders,
         ("copy.png,a,test,g9,real,0", "1 test image.*pixel-copies"),
     ],
 )
-def test_a_manifest_with_a_leak_is_refused_before_training(order: Orders, tmp_path: Path, row: str, reason: str) -> None:
+def test_a_manifest_with_a_leak_is_refused_before_training(
+    order: Orders, tmp_path: Path, row: str, reason: str
+) -> None:
     root = tmp_path / "m"
     root.mkdir()
     lines = ["path,label,split,group,origin,shot"]
@@ -129,7 +127,9 @@ def test_a_manifest_with_a_leak_is_refused_before_training(order: Orders, tmp_pa
 
 
 @pytest.mark.fault(28)
-def test_sets_with_other_classes_are_refused_with_the_difference(order: Orders, make_folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_sets_with_other_classes_are_refused_with_the_difference(
+    order: Orders, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
     third = make_folder({"a": 10, "b": 10, "c": 10}, "z")
     data = (*order().data, order().data[0].model_copy(update={"name": "z", "path": str(third)}))
     with pytest.raises(DataFault, match="same classes") as caught:
@@ -141,9 +141,11 @@ def test_sets_with_other_classes_are_refused_with_the_difference(order: Orders, 
 def test_a_trial_whose_loss_is_no_number_fails_alone_and_is_shown(order: Orders, doors: Path, tmp_path: Path) -> None:
     text = (doors / "classifiers/backbones/two_layers.py").read_text()
     broken = text.replace("two-layers", "broken").replace("def two_layers", "def broken")
-    broken = broken.replace("nn.AdaptiveAvgPool2d(1),", 'nn.Threshold(float("inf"), float("nan")), nn.AdaptiveAvgPool2d(1),')
+    broken = broken.replace(
+        "nn.AdaptiveAvgPool2d(1),", 'nn.Threshold(float("inf"), float("nan")), nn.AdaptiveAvgPool2d(1),'
+    )
     (doors / "classifiers/backbones/broken.py").write_text(broken.replace('("7",)', '("8",)'))
-    prepared = prepare(order(backbones=("broken", "two-layers"), generator=""), tmp_path / "out")
+    prepared = prepare(order(backbones=("broken", "two-layers"), generators=()), tmp_path / "out")
     outcome = run(prepared, command="test")
     assert len(outcome.failed) == 4
     assert len(outcome.records) == 8
@@ -152,10 +154,12 @@ def test_a_trial_whose_loss_is_no_number_fails_alone_and_is_shown(order: Orders,
     assert "failed(nan" in outcome.board.markdown.read_text(encoding="utf-8")
 
 
-def test_a_class_that_is_absent_from_test_has_no_auc_and_a_flag(order: Orders, make_folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_class_that_is_absent_from_test_has_no_auc_and_a_flag(
+    order: Orders, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
     third = make_folder({"a": 12, "b": 12, "c": 2}, "z", size=16)
     data = (order().data[0].model_copy(update={"name": "z", "path": str(third)}),)
-    carry = carry_out(order(data=data, rare={"": "train"}, generator=""), tmp_path / "out")
+    carry = carry_out(order(data=data, rare={"": "train"}, generators=()), tmp_path / "out")
     found = json.loads((carry.folder / "board" / "board.json").read_text(encoding="utf-8"))
     text = json.dumps(found)
     assert "NaN" not in text
@@ -168,7 +172,7 @@ def test_a_class_that_is_absent_from_test_has_no_auc_and_a_flag(order: Orders, m
 
 @pytest.mark.parametrize("harm", ["edit the prediction", "tear the record"])
 def test_a_harmed_record_is_rejected_and_only_it_is_made_again(order: Orders, tmp_path: Path, harm: str) -> None:
-    done = carry_out(order(generator=""), tmp_path / "out")
+    done = carry_out(order(generators=()), tmp_path / "out")
     before = contents(tmp_path / "out")
     folder = done.context.store.folder(done.plan.records[0])
     if harm == "edit the prediction":
@@ -179,7 +183,7 @@ def test_a_harmed_record_is_rejected_and_only_it_is_made_again(order: Orders, tm
     else:
         (folder / "record.json").write_bytes((folder / "record.json").read_bytes()[:100])
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/store/trial").rglob("done.json")}
-    carry_out(order(generator=""), tmp_path / "out")
+    carry_out(order(generators=()), tmp_path / "out")
     assert contents(tmp_path / "out") == before
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/store/trial").rglob("done.json")} == stamps
 
@@ -188,7 +192,7 @@ def test_a_harmed_record_is_rejected_and_only_it_is_made_again(order: Orders, tm
     ("changes", "message"),
     [
         ({"backbones": ("resnet5O",)}, "did you mean 'resnet50'"),
-        ({"generator": "dpm"}, "did you mean 'ddpm'"),
+        ({"generators": ("dpm",)}, "did you mean 'ddpm'"),
         ({"protocol": "cross-datset"}, "did you mean 'cross-dataset'"),
         ({"profile": "dmo"}, "did you mean 'demo'"),
         ({"classes": ("a", "bb")}, "no class 'bb'"),
@@ -198,13 +202,17 @@ def test_a_harmed_record_is_rejected_and_only_it_is_made_again(order: Orders, tm
         ({"generate_from": "z"}, "no data set 'z'"),
     ],
 )
-def test_wrong_use_is_told_with_the_nearest_name(order: Orders, tmp_path: Path, changes: dict[str, object], message: str) -> None:
+def test_wrong_use_is_told_with_the_nearest_name(
+    order: Orders, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(UsageFault, match=message) as caught:
         prepare(order(**changes), tmp_path / "out")
     assert caught.value.exit_code == 2
 
 
-def test_an_output_folder_that_can_not_be_written_is_an_environment_fault_before_anything(order: Orders, tmp_path: Path) -> None:
+def test_an_output_folder_that_can_not_be_written_is_an_environment_fault_before_anything(
+    order: Orders, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/cytobench")):
         with pytest.raises(EnvironmentFault) as caught:
@@ -212,7 +220,9 @@ def test_an_output_folder_that_can_not_be_written_is_an_environment_fault_before
         assert caught.value.exit_code == 4
 
 
-def test_a_disk_without_room_for_the_plan_is_told_before_training(order: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_for_the_plan_is_told_before_training(
+    order: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("cytobench.benchmarks.run.free_bytes", lambda place: 1_000_000)
     with pytest.raises(EnvironmentFault, match="1 MB free; this run needs about"):
         carry_out(order(), tmp_path / "out")
@@ -228,7 +238,9 @@ def test_asking_for_a_gpu_where_there_is_none_is_an_environment_fault(order: Ord
         prepare(order(device="cuda"), tmp_path / "out")
 
 
-def test_weights_that_can_not_be_had_offline_stop_before_training(order: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_can_not_be_had_offline_stop_before_training(
+    order: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     with pytest.raises(EnvironmentFault) as caught:

@@ -47,7 +47,9 @@ def test_the_rows_of_the_table_say_whose_pixels_are_whose(pixels: np.ndarray, ta
     assert turned["classes"] == profile(table, pixels)["classes"]
 
 
-def test_a_sheet_has_a_row_for_every_class_and_the_same_pictures_for_a_seed(pixels: np.ndarray, table: pd.DataFrame) -> None:
+def test_a_sheet_has_a_row_for_every_class_and_the_same_pictures_for_a_seed(
+    pixels: np.ndarray, table: pd.DataFrame
+) -> None:
     one, same, other = (sheet(table, pixels, seed=seed) for seed in (0, 0, 1))
     assert one.size == (180 + 12 * 32, 2 * 32)
     assert one.tobytes() == same.tobytes()

@@ -124,7 +124,11 @@ def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
         ({"images": np.zeros((2, 16, 16, 3), np.float32), "labels": np.array([0, 1])}, "images must be uint8"),
         ({"images": np.zeros((2, 16, 16, 3), np.uint8), "labels": np.array([0.5, 1.5])}, "not integers"),
         (
-            {"images": np.zeros((2, 16, 16, 3), np.uint8), "labels": np.array([-1, 0]), "classes": np.array(["a", "b"])},
+            {
+                "images": np.zeros((2, 16, 16, 3), np.uint8),
+                "labels": np.array([-1, 0]),
+                "classes": np.array(["a", "b"]),
+            },
             "outside 0",
         ),
         ({"pictures": np.zeros(3)}, "no arrays images and labels"),
@@ -155,7 +159,9 @@ def test_a_missing_group_in_parquet_is_no_group(make_folder: Maker) -> None:
 
 
 @pytest.mark.fault(32)
-@pytest.mark.parametrize("name", [" a b.png", "zwei\nZeilen.png", "Zelle 🩸.png", "e\u0301osinophile.png", "ü;,\"'.png"])
+@pytest.mark.parametrize(
+    "name", [" a b.png", "zwei\nZeilen.png", "Zelle 🩸.png", "e\u0301osinophile.png", "ü;,\"'.png"]
+)
 def test_names_of_every_kind_are_found_in_folders_and_manifests(make_folder: Maker, name: str) -> None:
     root = make_folder({"baso": 1})
     (root / "baso/000.png").rename(root / "baso" / name)
@@ -166,7 +172,9 @@ def test_names_of_every_kind_are_found_in_folders_and_manifests(make_folder: Mak
 
 @pytest.mark.fault(32)
 @pytest.mark.parametrize("written", ["NFC", "NFD"])
-def test_a_table_may_spell_accents_in_the_other_unicode_form(make_folder: Maker, written: Literal["NFC", "NFD"]) -> None:
+def test_a_table_may_spell_accents_in_the_other_unicode_form(
+    make_folder: Maker, written: Literal["NFC", "NFD"]
+) -> None:
     """Classes of both forms are one class; files are found by either."""
     root = make_folder({"e": 1})
     folder = unicodedata.normalize("NFD" if written == "NFC" else "NFC", "éosinophile")

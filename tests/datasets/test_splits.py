@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cytobench.datasets.imageset import COLUMNS, name_rows
 from cytobench.datasets.awkward import Choices
+from cytobench.datasets.imageset import COLUMNS, name_rows
 from cytobench.datasets.splits import Fold, Split, SplitStep, assignment_sha256, make_split
 from cytobench.errors import DataFault, IntegrityFault, UsageFault
 
@@ -205,7 +205,10 @@ def test_fewer_shots_are_a_part_of_more_and_classes_may_differ() -> None:
 
 def test_labels_are_merged_renamed_and_dropped_before_anything_is_split() -> None:
     """Two labels on one picture are no contradiction when they are one class."""
-    rows = table(["NGS"] * 10 + ["NGB"] * 10 + ["LYT"] * 10 + ["ART"] * 3, pixels=["x", *map(str, range(9)), "x", *map(str, range(10, 32))])
+    rows = table(
+        ["NGS"] * 10 + ["NGB"] * 10 + ["LYT"] * 10 + ["ART"] * 3,
+        pixels=["x", *map(str, range(9)), "x", *map(str, range(10, 32))],
+    )
     made = make_split(rows, step(labels={"NGS": "a", "NGB": "a", "LYT": "b", "ART": ""}))
     assert made.table["label"].value_counts().to_dict() == {"a": 20, "b": 10}
     assert any("NGB -> a (10)" in note and "ART -> left out (3)" in note for note in made.notes)
@@ -216,7 +219,9 @@ def test_labels_are_merged_renamed_and_dropped_before_anything_is_split() -> Non
 def test_near_copies_are_told_refused_or_kept_together() -> None:
     rows = table(["a"] * 40 + ["b"] * 40)
     first = split(rows).table
-    near = dict.fromkeys([*first.loc[first["split"] == "test", "id"][:1], *first.loc[first["split"] == "train", "id"][:1]], "one")
+    near = dict.fromkeys(
+        [*first.loc[first["split"] == "test", "id"][:1], *first.loc[first["split"] == "train", "id"][:1]], "one"
+    )
     warned = make_split(rows, step(), near)
     assert any("1 pictures have near-copies in another part" in note for note in warned.notes)
     assert not any(".png" in note for note in warned.notes)  # notes are published, file names are not

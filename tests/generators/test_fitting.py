@@ -44,7 +44,7 @@ def run(learner: fitting.Learner, partial: Path, *, count: int = 6, config: Gene
 
 
 def test_the_rate_rises_then_falls_to_nothing() -> None:
-    rates = [fitting.rate(step, 100) for step in range(101)]
+    rates = [fitting.rate(step, 100, fitting.warm_up(100)) for step in range(101)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert max(rates) == 1.0
     assert rates[5:] == sorted(rates[5:], reverse=True)

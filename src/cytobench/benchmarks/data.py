@@ -1,6 +1,6 @@
 """Look at a user's images, and freeze splits of them, outside of a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ from cytobench.datasets.profile import profile, sheet
 from cytobench.datasets.scan import REPORT, scan
 from cytobench.datasets.splits import Fold, Split, SplitStep, make_split
 from cytobench.errors import UsageFault
-
 from cytobench.seeds import seed_for
 from cytobench.store import Store, atomic, read_json, write_json
 
@@ -94,7 +93,9 @@ def freeze(options: SetOptions, shares: Shares, *, starve: Mapping[str, str], to
         )
     [one] = _looked_up(options, FREEZING_SIZE, out)
     if one.survey is None or one.survey.listing.arrays is not None:
-        raise UsageFault(f"a manifest names files, {one.name} has none", fix="put the split into the npz: train_images, …")
+        raise UsageFault(
+            f"a manifest names files, {one.name} has none", fix="put the split into the npz: train_images, …"
+        )
     if tuple(options.classes) == ("common",):
         raise UsageFault("--classes common is of several sets; a split is of one", fix="--classes a,b,c")
     store = Store(out / "store")
@@ -158,9 +159,15 @@ def fetch_set(name: str, to: Path) -> dict[str, Any]:
     """
     facts = known(name)
     if not facts.downloads:
-        raise UsageFault(f"{name} has no direct download", fix=facts.registration or f"see {facts.url or 'its publisher'}")
+        raise UsageFault(
+            f"{name} has no direct download", fix=facts.registration or f"see {facts.url or 'its publisher'}"
+        )
     files = [fetch(one, to) for one in facts.downloads]
-    return {"files": [str(file) for file in files], "path": str(files[0] if len(files) == 1 else to), "licence": facts.licence}
+    return {
+        "files": [str(file) for file in files],
+        "path": str(files[0] if len(files) == 1 else to),
+        "licence": facts.licence,
+    }
 
 
 def shares(ratios: str, folds: int) -> Shares:

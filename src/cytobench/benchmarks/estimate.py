@@ -61,7 +61,7 @@ class Estimate:
         if isinstance(step, ReadImages | DrawImages):
             return self._images(step) * step.image_size**2 * BYTES_PER_PIXEL
         if isinstance(step, DrawSynthetic):
-            return (step.train + step.val + step.test) * len(step.classes) * step.image_size**2 * BYTES_PER_PIXEL
+            return sum(map(step.images, Sizes._fields)) * step.image_size**2 * BYTES_PER_PIXEL
         if isinstance(step, Train):
             return self._context.tuned[step.backbone.asked].parameters * BYTES_PER_PARAMETER
         return 0
@@ -72,7 +72,7 @@ class Estimate:
             if step.reference != split:
                 continue
             if isinstance(step, DrawSynthetic):
-                return Sizes(*(count * len(step.classes) for count in (step.train, step.val, step.test)))
+                return Sizes(*map(step.images, Sizes._fields))
             if isinstance(step, FreezeSplit):
                 source = next(one for one in self._plan.steps if one.reference == step.inputs["images"])
                 shares = [round(share * self._used(source, step)) for share in step.ratios]

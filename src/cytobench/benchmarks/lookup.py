@@ -96,7 +96,9 @@ def find_sets(options: SetOptions, *, image_size: int, drawn_per_class: int, sto
     sets = options.data or tuple(Data(name=name) for name in DEFAULT_DATA)
     _check_names(options, [one.name for one in sets])
     return tuple(
-        _on_disk(one, options, image_size, store) if one.path else _drawn(one.name, options, image_size, drawn_per_class)
+        _on_disk(one, options, image_size, store)
+        if one.path
+        else _drawn(one.name, options, image_size, drawn_per_class)
         for one in sets
     )
 
@@ -135,7 +137,9 @@ def read_listing(one: Data, facts: KnownSet, described: bool, columns: Mapping[s
     """Return what lies at a path: an archive's content, the layout that a description tells of, or one of our own."""
     for column in columns:
         if column not in COLUMNS:
-            raise UsageFault(f"--column {column}: a manifest's columns are {', '.join(COLUMNS)}", fix="name one of them")
+            raise UsageFault(
+                f"--column {column}: a manifest's columns are {', '.join(COLUMNS)}", fix="name one of them"
+            )
     place = folder_of(Path(one.path), store)
     if one.manifest:
         found = read(place, columns=columns, manifest=Path(one.manifest))
@@ -229,7 +233,8 @@ def _choices(name: str, facts: KnownSet, options: SetOptions) -> Choices:
         value = given.get(name, given.get(""))
         if value is None and option in facts.choices:
             value = facts.choices[option]
-            say(f"note: {name}: --{option} {value} (its description chooses so; --{option} {name}=… to choose otherwise)")
+            otherwise = f"--{option} {name}=… to choose otherwise"
+            say(f"note: {name}: --{option} {value} (its description chooses so; {otherwise})")
         if value is not None:
             chosen[option] = value
     return fitted(Choices, chosen, f"what was chosen for {name} ({', '.join(f'--{option}' for option in chosen)})")

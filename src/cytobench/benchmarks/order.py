@@ -1,11 +1,11 @@
 """What a user asks for, and its resolution: names looked up, files surveyed, weights found, all before any work."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cytobench import registry
+from cytobench.benchmarks import recipes
 from cytobench.benchmarks.lookup import FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.spec import (
     BackboneSpec,
@@ -31,8 +31,10 @@ DEFAULT_PROTOCOL = "cross-dataset"
 class Order(SetOptions):
     """The options of ``cytobench run``, as given; a run folder keeps them so that ``resume`` can ask again."""
 
-    generator: str = ""
-    """Empty: no synthetic set."""
+    generators: tuple[str, ...] = ()
+    """None: no synthetic set."""
+    vary: dict[str, str] = {}
+    """``--vary``: settings of the generators, each with several values, as ``generator.shots`` with ``1,4,16``."""
     backbones: tuple[str, ...]
     """Names or aliases."""
     protocol: str = DEFAULT_PROTOCOL
@@ -42,7 +44,9 @@ class Order(SetOptions):
     fold: str = ""
     """``K/N``: the K-th of N rotating splits, from 1; empty draws one split by the protocol's shares."""
     generate_from: str = ""
-    """The set that the generator learns from; empty: the first."""
+    """The set that the generators learn from; empty: the first."""
+    shots_from: str = ""
+    """File that lists the only images that generators may see; empty: all of the training part."""
     weights: dict[str, str] = {}
     """hub, none or a file, by backbone; the empty name is for all."""
     settings: dict[str, str] = {}
@@ -76,9 +80,11 @@ def resolve(order: Order, store: Store) -> Resolved:
     """
     profile_name = order.profile or ("standard" if order.data else "demo")
     protocol, profile = load_protocol(order.protocol), load_profile(profile_name)
-    profile, generator_settings = _with_settings(profile, order.settings)
-    if order.generator and order.generator not in registry.found("generator"):
-        raise registry.unknown("generator", order.generator, registry.names("generator"))
+    for name in order.generators:
+        if name not in registry.found("generator"):
+            raise registry.unknown("generator", name, registry.names("generator"))
+    settings, others = recipes.split_settings(order.settings, order.generators, list(Profile.model_fields))
+    profile = _with_settings(profile, others)
     fold = _fold(order.fold)
     sets = find_sets(order, image_size=profile.image_size, drawn_per_class=profile.drawn_per_class, store=store)
     classes = classes_of(order.classes, sets)
@@ -92,7 +98,7 @@ def resolve(order: Order, store: Store) -> Resolved:
         classes=classes,
         sets=tuple(_set_spec(one) for one in sets),
         fold=fold,
-        generator=_generator(order, profile, generator_settings, tuple(one.name for one in sets)),
+        generators=_generators(order, profile, settings, tuple(one.name for one in sets), classes),
         synthetic=profile.synthetic,
         train_per_class=profile.train_per_class,
         train_of_class=profile.train_of_class,
@@ -118,30 +124,25 @@ def _fold(text: str) -> Fold | None:
         return None
     number, _, of = text.partition("/")
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of) and int(of) >= 3):
-        raise UsageFault(f"--fold {text}: it is no fold", fix="--fold K/N with K from 1 to N and N at least 3, as --fold 1/5")
+        raise UsageFault(
+            f"--fold {text}: it is no fold", fix="--fold K/N with K from 1 to N and N at least 3, as --fold 1/5"
+        )
     return Fold(int(number) - 1, int(of))
 
 
-def _with_settings(profile: Profile, settings: Mapping[str, str]) -> tuple[Profile, dict[str, Any]]:
-    """Return the profile with ``--set`` applied, and what was set of the generator."""
+def _with_settings(profile: Profile, settings: Mapping[str, str]) -> Profile:
+    """Return the profile with ``--set`` applied."""
     values = profile.model_dump()
-    generator: dict[str, Any] = {}
     for name, text in settings.items():
         head, _, tail = name.partition(".")
-        place = generator if head == "generator" else values.get(head) if tail else values
-        if not isinstance(place, dict) or not name or (head == "generator" and not tail):
+        place = values.get(head) if tail else values
+        if not isinstance(place, dict) or not name:
             raise UsageFault(
-                f"--set {name or text!r}: there is no such setting", fix=f"settings are generator.*, {', '.join(sorted(values))}"
+                f"--set {name or text!r}: there is no such setting",
+                fix=f"settings are generator.*, {', '.join(sorted(values))}",
             )
-        place[tail or head] = _value(text)
-    return fitted(Profile, values, "the profile with --set"), generator
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return text
+        place[tail or head] = recipes.value_of(text)
+    return fitted(Profile, values, "the profile with --set")
 
 
 def _check_names(order: Order, names: list[str]) -> None:
@@ -186,25 +187,21 @@ def _training(profile: Profile) -> dict[str, Any]:
     return fitted(Training, profile.training, "training").model_dump(mode="json")
 
 
-def synthetic_name(set_name: str, generator: str) -> str:
-    """Return what boards call the set that a generator draws after another one."""
-    return f"{set_name}-{generator}"
-
-
-def _generator(
-    order: Order, profile: Profile, settings: Mapping[str, Any], names: tuple[str, ...]
-) -> GeneratorSpec | None:
-    if not order.generator:
-        if settings or order.generate_from:
+def _generators(
+    order: Order, profile: Profile, settings: Mapping[str, str], names: tuple[str, ...], classes: tuple[str, ...]
+) -> tuple[GeneratorSpec, ...]:
+    if not order.generators:
+        if settings or order.vary or order.generate_from or order.shots_from:
             raise UsageFault("settings of a generator are given, but no generator", fix="--generator NAME")
-        return None
-    kind = registry.load("generator", order.generator)
-    config = kind.profile(profile.generators, profile.image_size).model_dump(mode="json")
-    config = fitted(kind.config_type, {**config, **settings}, f"generator {order.generator}").model_dump(mode="json")
+        return ()
     learned = order.generate_from or names[0]
-    if synthetic_name(learned, order.generator) in names:
-        raise UsageFault(
-            f"--data {synthetic_name(learned, order.generator)} is what the synthetic set will be called",
-            fix="give that set another name",
-        )
-    return GeneratorSpec(name=order.generator, config=config, trained_on=learned)
+    found = recipes.resolve(
+        order.generators, settings, order.vary, profile=profile, trained_on=learned, classes=classes,
+        only=recipes.listed(Path(order.shots_from)) if order.shots_from else (),
+    )  # fmt: skip
+    for one in found:
+        if one.set_name in names:
+            raise UsageFault(
+                f"--data {one.set_name} is what a synthetic set will be called", fix="give that set another name"
+            )
+    return found

@@ -4,17 +4,20 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from cytobench import registry
-from cytobench.benchmarks.order import Resolved, synthetic_name
+from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
 from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
-from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
+from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator, Part
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train, Tuned
 from cytobench.datasets.splits import PARTITIONS
 from cytobench.device import Device
 from cytobench.seeds import seed_for
+
+Column = tuple[Side, ...]
+"""A set as trials of different seeds learn from it: one side for all, or one for each training of its generator."""
 
 
 class Plan(NamedTuple):
@@ -22,7 +25,7 @@ class Plan(NamedTuple):
 
     steps: tuple[RunStep, ...]
     sides: tuple[Side, ...]
-    """Every set that is trained and tested on."""
+    """Every set that is trained and tested on; of a generator that is trained several times, what the first drew."""
 
     @property
     def records(self) -> tuple[Test, ...]:
@@ -82,13 +85,21 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
         strict=any(one.choices.near == "refuse" for one in spec.sets),
     )
     steps: list[RunStep] = [*images, *near.values(), *splits, *([check] if spec.protocol.pairs == "all" else [])]
-    if spec.generator:
-        fits, drawn = _synthesis(spec, spec.generator, {side.name: side for side in sides})
-        steps += [*fits, drawn]
-        learned = next(side.nature for side in sides if side.name == spec.generator.trained_on)
-        sides.append(Side(drawn.name, "synthetic", drawn.reference, drawn.reference, spec.generator, learned))
-    steps += _trials(spec, sides, device, tuned)
-    return Plan(tuple({step.reference: step for step in steps}.values()), tuple(sides))
+    columns: list[Column] = [(side,) for side in sides]
+    for generator in spec.generators:
+        learned = next(side for side in sides if side.name == generator.trained_on)
+        made = [
+            synthesis(spec, generator, learned, _parts(spec, number), number) for number in range(spec.synthetic.fits)
+        ]
+        steps += [step for fits, drawn in made for step in (*fits, drawn)]
+        columns.append(
+            tuple(
+                Side(drawn.name, "synthetic", drawn.reference, drawn.reference, generator, learned.nature)
+                for _, drawn in made
+            )
+        )
+    steps += _trials(spec, columns, device, tuned)
+    return Plan(tuple({step.reference: step for step in steps}.values()), tuple(column[0] for column in columns))
 
 
 def _split(spec: RunSpec, one: SetSpec, images: RunStep, near: FindNear | None) -> FreezeSplit:
@@ -107,11 +118,27 @@ def _split(spec: RunSpec, one: SetSpec, images: RunStep, near: FindNear | None) 
     )
 
 
-def _synthesis(
-    spec: RunSpec, generator: GeneratorSpec, sides: dict[str, Side]
+def _parts(spec: RunSpec, number: int) -> tuple[Part, ...]:
+    """Return what training number ``number`` of a generator draws; only the first draws what is tested on."""
+    a, b = PARTITIONS
+    learned = (Part("train", a, spec.synthetic.train), Part("val", a, spec.synthetic.val))
+    tested = number == 0 and spec.protocol.pairs != "photographed"
+    return (*learned, Part("test", b, spec.synthetic.test)) if tested else learned
+
+
+def synthesis(
+    spec: RunSpec, generator: GeneratorSpec, source: Side, parts: tuple[Part, ...], number: int = 0
 ) -> tuple[list[FitGenerator], DrawSynthetic]:
-    source = sides[generator.trained_on]
-    classwise = registry.load("generator", generator.name).conditioning == "none"
+    """Return the fits that some parts of a synthetic set need, and the step that draws it.
+
+    Args:
+        spec: The run.
+        generator: One of its generators.
+        source: The set that it learns from.
+        parts: What is drawn.
+        number: Which of several independent trainings.
+    """
+    classwise = _classwise(generator)
     groups = [(label,) for label in spec.classes] if classwise else [spec.classes]
     fits = {
         f"{partition}/{group[0]}" if classwise else partition: FitGenerator(
@@ -123,30 +150,40 @@ def _synthesis(
             nature=source.nature,
             classes=group,
             partition=partition,
+            only=generator.only,
+            number=number,
             seed=spec.seed,
         )
-        for partition in PARTITIONS
+        for partition in dict.fromkeys(part.partition for part in parts)
         for group in groups
     }
     drawn = DrawSynthetic(
         inputs={role: fit.reference for role, fit in fits.items()},
-        name=synthetic_name(source.name, generator.name),
+        name=generator.set_name,
         generator=generator.name,
         image_size=spec.image_size,
         classes=spec.classes,
-        train=spec.synthetic.train,
-        val=spec.synthetic.val,
-        test=spec.synthetic.test,
+        parts=parts,
+        number=number,
         seed=spec.seed,
     )
     return list(fits.values()), drawn
 
 
-def _trials(spec: RunSpec, sides: list[Side], device: Device, tuned: Mapping[str, Tuned]) -> list[RunStep]:
+def _classwise(generator: GeneratorSpec) -> bool:
+    """Return whether one is fitted per class: it is told of no classes, or its configuration asks for that."""
+    kind = registry.load("generator", generator.name)
+    if kind.conditioning == "prompt":
+        return bool(kind.classwise(kind.config_type.model_validate(generator.config)))
+    return bool(kind.conditioning == "none")
+
+
+def _trials(spec: RunSpec, columns: list[Column], device: Device, tuned: Mapping[str, Tuned]) -> list[RunStep]:
     steps: list[RunStep] = []
     for backbone in spec.backbones:
         for seed in range(spec.seeds):
-            for source in sides:
+            for column in columns:
+                source = column[seed % len(column)]
                 trial = Train(
                     inputs={"images": source.images, "split": source.split},
                     backbone=backbone,
@@ -168,7 +205,12 @@ def _trials(spec: RunSpec, sides: list[Side], device: Device, tuned: Mapping[str
                         protocol=spec.protocol_name,
                         profile=spec.profile,
                     )
-                    for target in sides
-                    if spec.protocol.pairs == "all" or target is source
+                    for target in _targets(spec, columns, column)
                 ]
     return steps
+
+
+def _targets(spec: RunSpec, columns: list[Column], source: Column) -> list[Side]:
+    if spec.protocol.pairs == "same":
+        return [source[0]]
+    return [column[0] for column in columns if spec.protocol.pairs == "all" or column[0].generator is None]

@@ -14,8 +14,8 @@ from cytobench.benchmarks.report import BOARD, CHOICES, GALLERIES
 from cytobench.benchmarks.run import COMMAND, PLAN, SPEC
 from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.leaderboards.board import BoardFiles, write_board
-from cytobench.leaderboards.sample_grid import Gallery
 from cytobench.leaderboards.record import Nature, Record, read
+from cytobench.leaderboards.sample_grid import Gallery
 from cytobench.store import SECONDS, read_json, write_bytes
 
 RECORD = re.compile(r"record/[0-9a-f]{24}")

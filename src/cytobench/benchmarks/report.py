@@ -11,12 +11,12 @@ from cytobench.benchmarks.spec import RunSpec
 from cytobench.benchmarks.steps.sets import CHECKED, SPLIT, CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import Context
 from cytobench.benchmarks.steps.training import Side, open_side
-from cytobench.errors import TrialFault
 from cytobench.datasets import seal
 from cytobench.datasets.imageset import TABLE, read_table, write_table
+from cytobench.errors import TrialFault
 from cytobench.leaderboards.board import BoardFiles, write_board
-from cytobench.leaderboards.sample_grid import Gallery
 from cytobench.leaderboards.record import Record, read
+from cytobench.leaderboards.sample_grid import Gallery
 from cytobench.store import atomic, read_json, write_json
 
 BOARD, SPLITS, TIMINGS = "board", "splits", "timings.json"
@@ -39,9 +39,7 @@ class Outcome(NamedTuple):
         return tuple(record for record in self.records if record.facts.status == "failed")
 
 
-def write(
-    spec: RunSpec, plan: Plan, context: Context, folder: Path, command: str, lost: Mapping[str, str]
-) -> Outcome:
+def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: str, lost: Mapping[str, str]) -> Outcome:
     """Write the board of a finished plan, its splits and its timings into the run's folder.
 
     Args:
@@ -85,18 +83,27 @@ def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
             said += [f"{step.name}: {note}" for note in facts["notes"]]
         if isinstance(step, CheckSets):
             said += read_json(context.store.folder(step) / CHECKED)["notes"]
-    if spec.generator:
+    for one in dict.fromkeys((one.name, one.trained_on, one.base) for one in spec.generators):
+        name, learned, base = one
         said.append(
-            f"{spec.generator.name} learned from the training part of {spec.generator.trained_on} alone: "
+            f"{name}{f', beginning with {base},' if base else ''} learned from the training part of {learned} alone: "
             "partition a for synthetic training images, partition b for synthetic test images"
+        )
+    if spec.generators and spec.synthetic.fits > 1:
+        said.append(
+            f"every generator was trained {spec.synthetic.fits} times; trials of other seeds learned from other ones"
         )
     return said
 
 
 def gallery(context: Context, side: Side, classes: tuple[str, ...]) -> Gallery:
-    """Return the first test images of every class of a drawn set; photographs are never put on a board."""
+    """Return the first test images of every class of a drawn set, or training images where it is not tested on.
+
+    Photographs are never put on a board.
+    """
     images = open_side(context, side, classes)
     codes, rows = images.codes(), images.rows("test")
+    rows = rows if len(rows) else images.rows("train")
     per_class = [rows[codes[rows] == number][:EXAMPLES] for number in range(len(classes))]
     count = min(len(found) for found in per_class)
     return Gallery(np.stack([images.pixels[found[:count]] for found in per_class]), classes, side.nature)

@@ -52,7 +52,7 @@ def prepare(order: Order, out: Path) -> Prepared:
     with disk_faults(out):
         context.tuned |= {name: step.outcome(context) for name, step in tuning(resolved.spec, device).items()}
     plan = build(resolved, device, context.tuned)
-    name = f"{order.protocol}-{order.generator or 'real'}-{digest([step.key for step in plan.steps])[:10]}"
+    name = f"{order.protocol}-{'+'.join(order.generators) or 'real'}-{digest([step.key for step in plan.steps])[:10]}"
     return Prepared(order, resolved, plan, context, out / RUNS / name)
 
 
@@ -138,7 +138,11 @@ def facts(prepared: Prepared) -> dict[str, Any]:
     """Return all that decides a run's numbers: specification, data and code."""
     steps = {(step.kind, *step.modules()) for step in prepared.plan.steps}
     code = {f"{kind} ({modules[-1]})": code_version(*modules) for kind, *modules in sorted(steps)}
-    return {"run": prepared.resolved.spec.model_dump(mode="json"), "code": code, "device": prepared.context.device._asdict()}
+    return {
+        "run": prepared.resolved.spec.model_dump(mode="json"),
+        "code": code,
+        "device": prepared.context.device._asdict(),
+    }
 
 
 def writable(out: Path) -> None:

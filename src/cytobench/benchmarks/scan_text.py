@@ -10,7 +10,8 @@ def described(name: str, report: Mapping[str, Any]) -> str:
     """Return a scan report as text for people."""
     looks = report["looks"]
     near = [
-        f"{one['first']} ~ {one['second']} ({one['similarity']:.3f})" + (" with two labels" if one["two_labels"] else "")
+        f"{one['first']} ~ {one['second']} ({one['similarity']:.3f})"
+        + (" with two labels" if one["two_labels"] else "")
         for one in sorted(report["near_copies"], key=lambda one: not one["two_labels"])
     ]
     lines = [

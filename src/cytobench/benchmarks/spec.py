@@ -5,9 +5,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cytobench import registry
+from cytobench.datasets.awkward import Choices
 from cytobench.datasets.imageset import Nature
 from cytobench.datasets.splits import Fold
-from cytobench.datasets.awkward import Choices
 from cytobench.device import Asked
 from cytobench.errors import UsageFault
 
@@ -25,8 +25,9 @@ class Protocol(Frozen):
 
     title: str
     """One line for lists and boards."""
-    pairs: Literal["same", "all"]
-    """``same``: every source on its own test part; ``all``: on every target's."""
+    pairs: Literal["same", "all", "photographed"]
+    """``same``: every source on its own test part; ``all``: on every target's; ``photographed``: on those of sets that
+    no generator made."""
     ratios: tuple[float, float, float]
     """Shares of train, val and test where a split is drawn."""
     reference: str = ""
@@ -49,6 +50,8 @@ class SyntheticCounts(Frozen):
     """Likewise; other images than train."""
     test: int = Field(ge=1)
     """Drawn by the generators of partition b."""
+    fits: int = Field(default=1, ge=1)
+    """Independent trainings of each generator: trials with seed n learn from what number n, modulo this, drew."""
 
 
 class Profile(Frozen):
@@ -75,7 +78,7 @@ class Profile(Frozen):
     train_of_class: dict[str, int] = {}
     """Likewise for single classes, where they differ: a study of a starved class."""
     smaller: dict[str, str] = {}
-    """Aliases that mean a smaller network of the same family here; said when used, and boards print what was trained."""
+    """Aliases that mean a smaller network of the same family here; said when used, boards print what was trained."""
 
 
 class SetSpec(Frozen):
@@ -94,14 +97,22 @@ class SetSpec(Frozen):
 
 
 class GeneratorSpec(Frozen):
-    """The generator of a run."""
+    """A generator of a run, and the synthetic set that it draws."""
 
     name: str
     """Its plug-in."""
+    set_name: str
+    """What boards call the set that it draws."""
+    base: str = ""
+    """What it starts from and what that was trained on before; empty for a random start."""
+    varied: dict[str, Any] = {}
+    """Its values of the settings in which the run's generators differ (``--vary``)."""
     config: dict[str, Any]
     """Its whole configuration."""
     trained_on: str
     """The set whose training part it sees."""
+    only: tuple[str, ...] = ()
+    """Names of the only files that it may see; empty: all."""
 
 
 class BackboneSpec(Frozen):
@@ -138,8 +149,8 @@ class RunSpec(Frozen):
     """Real or drawn sets, in the order given."""
     fold: Fold | None
     """Which of several rotating splits; None: one split by the protocol's shares."""
-    generator: GeneratorSpec | None
-    """None: no synthetic set."""
+    generators: tuple[GeneratorSpec, ...]
+    """One for each synthetic set."""
     synthetic: SyntheticCounts
     """Size of the synthetic set."""
     train_per_class: int

@@ -21,7 +21,9 @@ def status(folder: Path) -> dict[str, Any]:
         steps = read_json(folder / PLAN)["steps"]
         command = (folder / COMMAND).read_text(encoding="utf-8").strip()
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityFault(f"{folder} was edited or is torn: {error!r}", fix="repeat the command of the run") from error
+        raise IntegrityFault(
+            f"{folder} was edited or is torn: {error!r}", fix="repeat the command of the run"
+        ) from error
     waiting = [step["title"] for step in steps if not (store / step["step"] / DONE).is_file()]
     holder = folder / "run.holder"
     return {

@@ -72,9 +72,7 @@ def without_copies(table: pd.DataFrame, choice: Duplicates) -> Left:
     if choice == "together":
         note = f"{len(groups)} pictures are there more than once ({extra} copies); copies stay in one part"
         return Left(table, (note,))
-    surplus = {
-        name for rows in groups for _, name in sorted(zip(rows["split"].map(RANK), rows["id"], strict=True))[1:]
-    }
+    surplus = {name for rows in groups for _, name in sorted(zip(rows["split"].map(RANK), rows["id"], strict=True))[1:]}
     note = f"{extra} copies of {len(groups)} pictures left out (--duplicates first)"
     return Left(table[~table["id"].isin(surplus)].reset_index(drop=True), (note,))
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 SMALLEST = 8  # pixels; nothing below shows a cell
 WIDEST = 4.0  # longest side over shortest
@@ -19,6 +20,8 @@ LARGE = 20_000_000  # pixels; images above take their turn, so that several thre
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")  # no others are ever tried
 Image.MAX_IMAGE_PIXELS = LARGEST
 _ALONE = threading.RLock()
+DRAWN_BY = "cytobench: drawn by"
+"""Name of the text in a PNG that tells it from a photograph."""
 
 
 class Decoded(NamedTuple):
@@ -32,6 +35,8 @@ class Decoded(NamedTuple):
     """What had to be converted."""
     shape: tuple[int, int]
     """Height and width of the original, pixels."""
+    drawn_by: str = ""
+    """Which generator drew it, as cytobench writes it into the pictures that it exports; empty for photographs."""
 
 
 class Unreadable(Exception):
@@ -80,8 +85,9 @@ def _decoded(image: Image.Image, size: int, frame: int | None, box: Sequence[int
     ImageOps.exif_transpose(image, in_place=True)
     if box is not None:
         image = _part(image, box)
+    drawn_by = str(image.info.get(DRAWN_BY, ""))
     rgb, notes = _to_rgb(image)
-    return Decoded(resize(rgb, size), _pixel_sha256(np.asarray(rgb)), notes, (rgb.height, rgb.width))
+    return Decoded(resize(rgb, size), _pixel_sha256(np.asarray(rgb)), notes, (rgb.height, rgb.width), drawn_by)
 
 
 def _pixel_sha256(rgb: NDArray[np.uint8]) -> str:
@@ -165,3 +171,12 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
             "16-bit scaled to 8-bit",
         )
     return image.convert("RGB"), (f"{'grey' if mode in ('L', '1') else mode} made RGB",)
+
+
+def drawn_png(pixels: NDArray[np.uint8], drawn_by: str) -> bytes:
+    """Return a picture (H, W, 3) as PNG that says that it is no photograph; the same bytes for the same picture."""
+    facts = PngInfo()
+    facts.add_text(DRAWN_BY, drawn_by)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, format="PNG", pnginfo=facts)
+    return content.getvalue()

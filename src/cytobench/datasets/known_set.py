@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from cytobench import registry
 from cytobench.datasets.downloads.fetch import Download
 from cytobench.datasets.imageset import Nature
-from cytobench.datasets.awkward import Choices
 from cytobench.datasets.layouts.kinds import Folders, Layout
 from cytobench.datasets.readers.listing import Entry
 from cytobench.errors import UsageFault

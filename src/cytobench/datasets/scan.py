@@ -100,7 +100,7 @@ def scan(step: ScanStep, found: Survey, folder: Path) -> None:
 
     Raises:
         DataFault: Images that can't be used, all of them.
-        IntegrityFault: A file changed since it was surveyed.
+        IntegrityFault: A file changed since it was surveyed, or a generator drew it.
     """
     entries, size = found.listing.entries, step.image_size
     shas: list[str] = []
@@ -108,6 +108,7 @@ def scan(step: ScanStep, found: Survey, folder: Path) -> None:
     notes: Counter[str] = Counter()
     problems: list[str] = []
     changed: list[str] = []
+    drawn: list[str] = []
 
     def kept(work: Any) -> Iterator[NDArray[np.uint8]]:
         for entry, result in zip(entries, _decode_all(found, step), strict=True):
@@ -116,6 +117,8 @@ def scan(step: ScanStep, found: Survey, folder: Path) -> None:
                 problems.append(f"{entry.file}: {result}")
                 yield np.zeros((size, size, 3), dtype=np.uint8)
                 continue
+            if result.drawn_by and entry.origin == "real":
+                drawn.append(f"{entry.file}: drawn by {result.drawn_by}")
             if entry.pixel_sha256 and entry.pixel_sha256 != result.sha256:
                 changed.append(entry.file)
             shas.append(result.sha256)
@@ -134,6 +137,13 @@ def scan(step: ScanStep, found: Survey, folder: Path) -> None:
             f"{len(changed)} of {len(entries)} pictures are not those that the manifest was frozen with",
             problems=changed,
             fix="get the original files, or freeze a new split",
+        )
+    if drawn:
+        (folder / PIXELS).unlink()
+        raise IntegrityFault(
+            f"{len(drawn)} of {len(entries)} pictures were drawn by a generator; here they would count as photographs",
+            problems=drawn,
+            fix="take them out of this folder; `cytobench run --generator …` draws and tests synthetic sets",
         )
     table = _table(found, shas)
     write_table(folder / TABLE, table)

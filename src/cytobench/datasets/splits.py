@@ -130,7 +130,11 @@ def starved(table: pd.DataFrame, limits: Mapping[str, int], seed: int) -> pd.Dat
 
 def _mapped(table: pd.DataFrame, labels: Mapping[str, str], notes: list[str]) -> pd.DataFrame:
     counts = table["label"].value_counts()
-    changed = [f"{raw} -> {labels[raw] or 'left out'} ({counts[raw]})" for raw in sorted(counts.index) if labels.get(raw, raw) != raw]
+    changed = [
+        f"{raw} -> {labels[raw] or 'left out'} ({counts[raw]})"
+        for raw in sorted(counts.index)
+        if labels.get(raw, raw) != raw
+    ]
     if changed:
         notes.append(f"labels: {', '.join(changed)}")
     table["label"] = [labels.get(label, label) for label in table["label"]]
@@ -155,7 +159,9 @@ def _level(table: pd.DataFrame) -> str:
 
 def _foreign(table: pd.DataFrame) -> list[str]:
     made = table[(table["origin"] == "synthetic") & (table["generator_run"] == "")]
-    return [f"{len(made)} synthetic images came with the data; what their generator saw is not known"] if len(made) else []
+    return (
+        [f"{len(made)} synthetic images came with the data; what their generator saw is not known"] if len(made) else []
+    )
 
 
 def _joined(table: pd.DataFrame, step: SplitStep) -> pd.DataFrame:
@@ -166,7 +172,9 @@ def _joined(table: pd.DataFrame, step: SplitStep) -> pd.DataFrame:
 def _starved(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataFrame:
     unknown = sorted(set(step.train_of_class) - set(step.classes))
     if unknown:
-        raise UsageFault(f"train_of_class names {unknown[0]!r}, which is no class here", fix=f"one of {', '.join(step.classes)}")
+        raise UsageFault(
+            f"train_of_class names {unknown[0]!r}, which is no class here", fix=f"one of {', '.join(step.classes)}"
+        )
     seed = seed_for(step.seed, "train_per_class")
     most = {label: step.train_of_class.get(label, step.train_per_class) or len(table) for label in step.classes}
     limits = {"train": most, "val": {label: max(1, count // 3) for label, count in most.items()}}
@@ -174,7 +182,11 @@ def _starved(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataF
     kept = pd.concat([starved(rows, limits[part], seed) if part in limits else rows for part, rows in parts.items()])
     kept = kept.sort_index().reset_index(drop=True)
     told = sorted(set(most.values())) if step.train_of_class else [step.train_per_class]
-    each = f"{told[0]} images per class" if len(told) == 1 else ", ".join(f"{most[label]} of {label}" for label in step.classes)
+    each = (
+        f"{told[0]} images per class"
+        if len(told) == 1
+        else ", ".join(f"{most[label]} of {label}" for label in step.classes)
+    )
     notes.append(
         f"training on at most {each} (validation a third), chosen by seed: "
         f"{len(table) - len(kept)} images left out, none of them from test"
@@ -189,7 +201,9 @@ def _given(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataFra
             fix="give every row a split, or none",
         )
     if step.fold:
-        raise UsageFault("the split was given with the data; it has no folds", fix="leave --fold out, or the split column")
+        raise UsageFault(
+            "the split was given with the data; it has no folds", fix="leave --fold out, or the split column"
+        )
     notes.append("the split was given with the data")
     if not (table["split"] == "val").any():
         train = table.index[table["split"] == "train"]

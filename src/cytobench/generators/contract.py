@@ -8,7 +8,7 @@ only.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -83,4 +83,51 @@ class Generator(Protocol):
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> Self:
         """Read what :meth:`save` wrote."""
+        ...
+
+
+class LookedUp(NamedTuple):
+    """A configuration with all that it names found."""
+
+    config: GeneratorConfig
+    """Hashes of weights and texts of prompts are in it."""
+    base: str
+    """What the generator starts from and what that was trained on before, as far as is known: it is ancestry of all
+    that is drawn, and boards print it."""
+    notes: tuple[str, ...]
+    """What the user is told before anything is computed."""
+
+
+class PromptedGenerator(Generator, Protocol):
+    """What a generator whose ``conditioning`` is prompt has beside the members of every generator.
+
+    Args (of the constructor, beside those of every generator):
+        class_names: What the classes are called, in the order of their codes; without them it draws cells of no
+            class in particular.
+    """
+
+    seen: NDArray[np.int64] | None
+    """Rows of the images of the last fit that it learned from; the guard is told of these. None: of all. Any generator
+    that leaves images out may have it."""
+
+    def __init__(
+        self, config: Any, *, image_size: int, classes: int, device: torch.device, class_names: Sequence[str] = ()
+    ) -> None: ...
+
+    @classmethod
+    def classwise(cls, config: Any) -> bool:
+        """Return whether the runner fits one per class, as it does for generators without conditioning."""
+        ...
+
+    @classmethod
+    def looked_up(cls, config: Any, classes: Sequence[str]) -> LookedUp:
+        """Return a configuration with all that it names found: hashes of weights, texts of prompts.
+
+        The runner asks before anything is computed, so that whatever is missing is said at once.
+
+        Raises:
+            UsageFault: A class has no prompt, or one that is too long.
+            EnvironmentFault: Weights are not here.
+            IntegrityFault: Weights are truncated.
+        """
         ...

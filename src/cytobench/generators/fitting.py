@@ -21,7 +21,7 @@ from cytobench import checkpoint
 from cytobench.errors import Interrupted, TrialFault, UsageFault
 from cytobench.generators.contract import GeneratorConfig
 from cytobench.generators.sampling import to_canvas
-from cytobench.progress import Tick
+from cytobench.progress import RESUMED, Tick
 from cytobench.seeds import seed_for
 from cytobench.store import digest
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class Learner(NamedTuple):
-    """What is trained, and one step of it."""
+    """What is trained on pictures, and one step of it."""
 
     modules: Mapping[str, nn.Module]
     """All networks, averaged ones too: their tensors are the checkpoint."""
@@ -41,6 +41,19 @@ class Learner(NamedTuple):
     """Their learning rates are the peaks."""
     learn: Callable[[Tensor, Tensor, torch.Generator], Tensor]
     """Do one step on images (B, 3, S, S) in [−1, 1] and labels (B,), drawing from the source; return the bare loss."""
+
+
+class Course(NamedTuple):
+    """What is trained, and one step of it that knows its own data."""
+
+    modules: Mapping[str, nn.Module]
+    """What changes: their tensors are the checkpoint."""
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    """Their learning rates are the peaks."""
+    step: Callable[[torch.Generator], Tensor]
+    """Do one step, drawing all that is random from the source; return the bare loss."""
+    identity: str
+    """A hash of all that decides the outcome: a checkpoint of another course is never taken for this one's."""
 
 
 def fit(
@@ -55,7 +68,7 @@ def fit(
     tick: Tick,
     device: torch.device,
 ) -> None:
-    """Train, resuming from what an earlier call with the same arguments left in ``partial``.
+    """Train on pictures, resuming from what an earlier call with the same arguments left in ``partial``.
 
     Args:
         learner: Freshly initialised networks and optimisers.
@@ -75,31 +88,52 @@ def fit(
     """
     if len(images) == 0:
         raise UsageFault("a generator can't be fitted to no images", fix="check the split: a class has no images here")
-    path = partial / "fit.safetensors"
-    identity = _identity(images, labels, config=config, seed=seed)
-    done = _restore(learner, path, identity)
-    if done:
-        tick(done, "resumed")
     pixels, classes = to_canvas(images, side).to(device), torch.from_numpy(labels).to(device)
-    peaks = {name: optimizer.param_groups[0]["lr"] for name, optimizer in learner.optimizers.items()}
+
+    def step(source: torch.Generator) -> Tensor:
+        chosen = torch.randint(len(pixels), (config.batch,), generator=source).to(device)
+        batch = turned(pixels[chosen], torch.randint(8, (config.batch,), generator=source).to(device))
+        return learner.learn(batch.float() / 127.5 - 1, classes[chosen], source)
+
+    course = Course(learner.modules, learner.optimizers, step, identity(images, labels, config=config, seed=seed))
+    train(course, steps=config.steps, warm=warm_up(config.steps), seed=seed, partial=partial, tick=tick)
+
+
+def train(course: Course, *, steps: int, warm: int, seed: int, partial: Path, tick: Tick) -> None:
+    """Take all steps of a course, resuming from what an earlier call left in ``partial``.
+
+    Args:
+        course: Freshly initialised.
+        steps: How many there are.
+        warm: Over how many of them the learning rates rise.
+        seed: Names all randomness.
+        partial: Folder of the checkpoint; it need not exist.
+        tick: Told of every step.
+
+    Raises:
+        TrialFault: A loss is not a finite number.
+        Interrupted: ``tick`` raised it; the state is saved.
+    """
+    path = partial / "fit.safetensors"
+    done = _restore(course, path)
+    if done:
+        tick(done, RESUMED)
+    peaks = {name: optimizer.param_groups[0]["lr"] for name, optimizer in course.optimizers.items()}
     losses: list[Tensor] = []
     note, saved = "", time.monotonic()
 
-    def save(steps: int) -> None:
-        _refuse_nonsense(losses, steps)
-        checkpoint.save(path, _tensors(learner), {"steps": steps, "identity": identity})
+    def save(count: int) -> None:
+        _refuse_nonsense(losses, count)
+        checkpoint.save(path, _tensors(course), {"steps": count, "identity": course.identity})
 
-    for module in learner.modules.values():
+    for module in course.modules.values():
         module.train()
-    for step in range(done, config.steps):
-        source = torch.Generator().manual_seed(seed_for(seed, "fit", step))
-        for name, optimizer in learner.optimizers.items():
+    for step in range(done, steps):
+        for name, optimizer in course.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = peaks[name] * rate(step, config.steps)
-        chosen = torch.randint(len(pixels), (config.batch,), generator=source).to(device)
-        batch = turned(pixels[chosen], torch.randint(8, (config.batch,), generator=source).to(device))
-        losses.append(learner.learn(batch.float() / 127.5 - 1, classes[chosen], source))
-        if len(losses) == STEPS_BETWEEN_LOOKS or step + 1 == config.steps:
+                group["lr"] = peaks[name] * rate(step, steps, warm)
+        losses.append(course.step(torch.Generator().manual_seed(seed_for(seed, "fit", step))))
+        if len(losses) == STEPS_BETWEEN_LOOKS or step + 1 == steps:
             note = f"loss {_refuse_nonsense(losses, step + 1):.3f}"
             losses.clear()
         try:
@@ -110,13 +144,17 @@ def fit(
         if time.monotonic() - saved > SECONDS_BETWEEN_SAVES:
             save(step + 1)
             saved = time.monotonic()
-    for module in learner.modules.values():
+    for module in course.modules.values():
         module.eval()
 
 
-def rate(step: int, steps: int) -> float:
-    """Return the learning rate as a part of its peak: linear over the first 5 %, then half a cosine down to 0."""
-    warm = max(1, steps // 20)
+def warm_up(steps: int) -> int:
+    """Return over how many steps the learning rate rises where nobody says it: 5 % of all."""
+    return max(1, steps // 20)
+
+
+def rate(step: int, steps: int, warm: int) -> float:
+    """Return the learning rate as a part of its peak: linear over the first steps, then half a cosine down to 0."""
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
@@ -154,31 +192,31 @@ def follow(average: nn.Module, live: nn.Module, decay: float) -> None:
         ours[name].copy_(theirs[name])
 
 
-def _identity(images: NDArray[np.uint8], labels: NDArray[np.int64], *, config: GeneratorConfig, seed: int) -> str:
-    """Return a hash of all that decides a fit, so that a checkpoint of another fit is never taken for this one's."""
+def identity(images: NDArray[np.uint8], labels: NDArray[np.int64], *, config: GeneratorConfig, seed: int) -> str:
+    """Return a hash of all that decides a fit, from its images to its seed."""
     data = hashlib.sha256(np.ascontiguousarray(images).tobytes() + np.ascontiguousarray(labels).tobytes()).hexdigest()
     return digest([config.model_dump(mode="json"), seed, list(images.shape), data])
 
 
-def _tensors(learner: Learner) -> dict[str, Tensor]:
+def _tensors(course: Course) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
-    for name, module in learner.modules.items():
+    for name, module in course.modules.items():
         tensors |= checkpoint.nested(f"module/{name}", module.state_dict())
-    for name, optimizer in learner.optimizers.items():
+    for name, optimizer in course.optimizers.items():
         tensors |= checkpoint.nested(f"optimizer/{name}", checkpoint.optimizer_tensors(optimizer))
     return tensors
 
 
-def _restore(learner: Learner, path: Path, identity: str) -> int:
-    """Put back the state of a checkpoint and return the steps done; 0 when there is none of this very fit."""
+def _restore(course: Course, path: Path) -> int:
+    """Put back the state of a checkpoint and return the steps done; 0 when there is none of this very course."""
     if not path.exists():
         return 0
     found = checkpoint.load(path)
-    if found.facts.get("identity") != identity:
+    if found.facts.get("identity") != course.identity:
         return 0
-    for name, module in learner.modules.items():
+    for name, module in course.modules.items():
         module.load_state_dict(checkpoint.under(f"module/{name}", found.tensors))
-    for name, optimizer in learner.optimizers.items():
+    for name, optimizer in course.optimizers.items():
         checkpoint.restore_optimizer(optimizer, checkpoint.under(f"optimizer/{name}", found.tensors))
         for parameter, state in optimizer.state.items():
             for key, value in state.items():

@@ -67,8 +67,11 @@ def folded(one: ImageSetSummary) -> str:
 
 
 def short(name: str, most: int = 14) -> str:
-    """Return a name of at most some letters."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    """Return a name of at most some letters, without its middle: names that differ often do so at their end."""
+    if len(name) <= most:
+        return name
+    end = (most - 1) // 2
+    return f"{name[: most - 1 - end]}…{name[len(name) - end :]}"
 
 
 def label_inches(names: Sequence[str]) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cytobench.leaderboards.dials import dial_tables
 from cytobench.leaderboards.results import METRICS, PRIMARY, Question, Results, failed
 from cytobench.leaderboards.statistics import RESAMPLES
 from cytobench.leaderboards.tables import Entry, Table
@@ -29,6 +30,10 @@ def warnings(results: Results) -> list[str]:
     drawn = sorted({one.shown for one in (*results.sources, *results.targets) if one.facts.nature == "phantom"})
     if drawn:
         found.append(f"Phantom images are drawn, not photographs of patients: {', '.join(drawn)}.")
+    begun = {one.shown: one.facts.generator.base for one in results.sources if one.facts.generator is not None}
+    for base in sorted(set(begun.values()) - {""}):
+        named = _some([name for name, other in begun.items() if other == base])
+        found.append(f"The generator of these sets began with {base}: {named}.")
     made = sorted({one.shown for one in results.targets if one.facts.nature == "synthetic"})
     if made:
         found.append(f"Tested on synthetic images, which says nothing about patients by itself: {', '.join(made)}.")
@@ -64,10 +69,12 @@ def warnings(results: Results) -> list[str]:
 
 
 def findings(results: Results) -> list[Table]:
-    """Return for each target which backbones and which sources differ, as far as a test says so."""
+    """Return for each target which backbones and which sources differ, as far as a test says so, and what settings
+    do."""
     return [
         _differences(results, "backbones", "Which backbones differ", "trained on"),
         _differences(results, "sources", "Which sources differ", "backbone"),
+        *dial_tables(results),
     ]
 
 

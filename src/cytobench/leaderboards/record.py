@@ -60,6 +60,10 @@ class Generator(Part):
 
     name: str
     """The plug-in's name."""
+    base: str = ""
+    """What it started from and what that was trained on before; empty for a random start."""
+    varied: dict[str, JsonValue] = {}
+    """Its values of the settings in which the generators of its run differ."""
     config: dict[str, JsonValue]
     """Its configuration."""
     trained_on: str

@@ -165,7 +165,10 @@ def sets(results: Results) -> Table:
     rows = []
     for one in once.values():
         maker, counts = one.facts.generator, [one.images.get(part) for part in ("train", "val", "test")]
-        made = "–" if maker is None else f"{maker.name}, trained on {maker.trained_on} ({maker.nature_of_training})"
+        made = "–"
+        if maker is not None:
+            started = f", beginning with {maker.base}" if maker.base else ""
+            made = f"{maker.name}{started}, trained on {maker.trained_on} ({maker.nature_of_training})"
         if maker is None and one.facts.nature == "synthetic":
             made = "not stated"
         rows.append(

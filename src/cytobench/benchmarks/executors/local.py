@@ -13,7 +13,8 @@ from cytobench.registry import plugin
 def local(plan: Plan, context: Context) -> dict[str, str]:
     """Run every step that is not done yet, in this process; return why steps failed, by reference.
 
-    A step that fails for a reason of its own (a generator whose loss is no number) takes only those with it that need it.
+    A step that fails for a reason of its own (a generator whose loss is no number) takes only those with it that need
+    it.
     """
     waiting = [step for step in plan.steps if not context.store.is_done(step)]
     done = len(plan.steps) - len(waiting)
@@ -28,7 +29,10 @@ def local(plan: Plan, context: Context) -> dict[str, str]:
             lost[step.reference] = reason
             continue
         left = estimate.seconds_of(waiting[position:])
-        say(f"[{done + position + 1}/{len(plan.steps)}] {step.title()}" + (f" · about {duration(left)} left in all" if left else ""))
+        say(
+            f"[{done + position + 1}/{len(plan.steps)}] {step.title()}"
+            + (f" · about {duration(left)} left in all" if left else "")
+        )
         try:
             context.store.compute(step, lambda folder, step=step: step.run(context, folder))  # type: ignore[misc]
         except TrialFault as fault:

@@ -35,5 +35,7 @@ def _seen(context: Context, reference: str) -> Exposure:
         return Exposure()
     path = context.folder(reference) / SEEN
     if not path.exists():
-        raise IntegrityFault(f"{path} is missing: what this generator saw is not known", fix="delete its folder, run again")
+        raise IntegrityFault(
+            f"{path} is missing: what this generator saw is not known", fix="delete its folder, run again"
+        )
     return union(exposure(rows, str(name)) for name, rows in read_table(path).groupby("set"))

@@ -64,7 +64,10 @@ def find(images: Path, folder: Path, title: str) -> None:
         columns=["first", "second", "similarity", "orientation"],
     ).astype(str)
     write_table(folder / PAIRS, pairs)
-    write_table(folder / CLUSTERS, pd.DataFrame(clusters(zip(pairs["first"], pairs["second"], strict=True)), columns=["id", "near"]))
+    write_table(
+        folder / CLUSTERS,
+        pd.DataFrame(clusters(zip(pairs["first"], pairs["second"], strict=True)), columns=["id", "near"]),
+    )
 
 
 def between(one: NDArray[np.uint8], other: NDArray[np.uint8], *, title: str) -> list[tuple[int, int]]:

@@ -90,7 +90,9 @@ class DrawImages(RunStep):
         table["id"] = name_rows(table)
         write_pixels(folder / PIXELS, (one.pixels for one in decoded), len(images), self.image_size)
         write_table(folder / TABLE, table)
-        write_json(folder / REPORT, report(table, Counter(one.shape for one in decoded), Counter(), Listing(folder, (), 0)))
+        write_json(
+            folder / REPORT, report(table, Counter(one.shape for one in decoded), Counter(), Listing(folder, (), 0))
+        )
 
 
 class FreezeSplit(SplitStep, RunStep):

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cytobench import registry
 from cytobench.benchmarks.steps.sets import SPLIT, open_set
@@ -17,9 +18,11 @@ from cytobench.datasets.splits import assignment_sha256
 from cytobench.errors import DataFault
 from cytobench.progress import task
 from cytobench.seeds import seed_for
-from cytobench.store import PARTIAL, write_json
+from cytobench.store import PARTIAL, atomic, write_json
 
 SEEN = "seen.csv"  # what a generator was trained on: the guard reads it
+WHOLE = "train"  # both partitions
+BLOCK = 4  # chunks that are drawn between two saves
 
 
 class FitGenerator(RunStep):
@@ -41,7 +44,12 @@ class FitGenerator(RunStep):
     classes: tuple[str, ...]
     """The classes that it learns, in the order of its codes."""
     partition: str
-    """a or b: disjoint halves of train, so that synthetic train and test images come from different cells."""
+    """a or b: disjoint halves of train, so that synthetic train and test images come from different cells; or train,
+    both of them."""
+    only: tuple[str, ...] = ()
+    """Names of the only files that it may see; empty: all of the partition."""
+    number: int = 0
+    """Which of several independent trainings."""
     seed: int
 
     def modules(self) -> tuple[str, ...]:
@@ -51,38 +59,64 @@ class FitGenerator(RunStep):
     def title(self) -> str:
         """Return what is done."""
         what = self.classes[0] if len(self.classes) == 1 else f"{len(self.classes)} classes"
-        return f"fit {self.generator} on {self.set_name}/{self.partition}, {what}"
+        return f"fit {self.generator} on {self.set_name}/{self.partition}, {what}{_numbered(self.number)}"
 
     def run(self, context: Context, folder: Path) -> None:
         """Train and save; write down every image that was seen."""
         source = open_set(
             context, self.inputs, name=self.set_name, nature=self.nature, classes=self.classes_of_set(context)
         )
-        table = source.table
-        mine = table[(table["partition"] == self.partition) & table["label"].isin(self.classes)]
-        if len(mine) < 2:
-            raise DataFault(
-                f"partition {self.partition} of {self.set_name} has {len(mine)} image(s) of {', '.join(self.classes)}",
-                fix="leave the class out (--classes), or train the generator on another set (--generate-from)",
-            )
+        mine = self._seen(source.table)
         images = np.asarray(source.pixels[mine["row"].to_numpy().astype(np.int64)])
         labels = np.array([self.classes.index(label) for label in mine["label"]], dtype=np.int64)
         kind = registry.load("generator", self.generator)
         config = kind.config_type.model_validate(self.config)
-        model = kind(config, image_size=self.image_size, classes=len(self.classes), device=context.torch_device)
+        told = {"class_names": self.classes} if kind.conditioning == "prompt" else {}
+        model = kind(config, image_size=self.image_size, classes=len(self.classes), device=context.torch_device, **told)
         with task(self.title(), config.steps) as work:
-            seed = seed_for(self.seed, "generator", self.partition, *self.classes)
+            seed = seed_for(self.seed, "generator", self.number, self.partition, *self.classes)
             model.fit(images, labels, seed=seed, partial=folder / PARTIAL, tick=work.advance)
         model.save(folder)
+        seen = getattr(model, "seen", None)  # a generator that leaves images out says which ones it took
+        mine = mine if seen is None else mine.iloc[seen]
         write_table(folder / SEEN, mine[["id", "label", "group", "pixel_sha256"]].assign(set=self.set_name))
+
+    def _seen(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a set that are learned from."""
+        part = table["split"] == "train" if self.partition == WHOLE else table["partition"] == self.partition
+        mine = table[part & table["label"].isin(self.classes)]
+        what = f"partition {self.partition} of {self.set_name} has {len(mine)} image(s) of {', '.join(self.classes)}"
+        if len(mine) < 2:
+            raise DataFault(
+                what, fix="leave the class out (--classes), or train the generator on another set (--generate-from)"
+            )
+        if self.only:
+            listed = set(self.only)
+            mine = mine[[bool({file, Path(file).name} & listed) for file in mine["file"]]]
+            if not len(mine):
+                raise DataFault(
+                    f"{what}, none of which is listed", fix="list some with --shots-from, or split otherwise"
+                )
+        return mine
 
     def classes_of_set(self, context: Context) -> tuple[str, ...]:
         """Return all labels of the set, sorted."""
         return tuple(sorted(set(read_table(context.folder(self.inputs["split"]) / TABLE)["label"])))
 
 
+class Part(NamedTuple):
+    """A part of a synthetic set."""
+
+    split: str
+    """train, val or test."""
+    partition: str
+    """Whose generators draw it."""
+    images: int
+    """Images per class."""
+
+
 class DrawSynthetic(RunStep):
-    """Draw the synthetic set: train and val by the generators of partition a, test by those of partition b."""
+    """Draw a synthetic set part by part."""
 
     kind: ClassVar[str] = "synthetic"
     code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.synthesis",)
@@ -95,12 +129,10 @@ class DrawSynthetic(RunStep):
     """Side of the square images, pixels."""
     classes: tuple[str, ...]
     """The label space."""
-    train: int
-    """Images per class."""
-    val: int
-    """Images per class."""
-    test: int
-    """Images per class."""
+    parts: tuple[Part, ...]
+    """Those of one partition one after the other: no image is in two of them."""
+    number: int = 0
+    """Which of several independent trainings."""
     seed: int
 
     def modules(self) -> tuple[str, ...]:
@@ -109,34 +141,41 @@ class DrawSynthetic(RunStep):
 
     def title(self) -> str:
         """Return what is done."""
-        return f"draw {self.name}"
+        return f"draw {self.name}{_numbered(self.number)}"
+
+    def images(self, split: str) -> int:
+        """Return how many images a part has, of all classes."""
+        return sum(part.images for part in self.parts if part.split == split) * len(self.classes)
 
     def run(self, context: Context, folder: Path) -> None:
-        """Draw every class and part; inputs are the fits, by ``<partition>/<class>`` or ``<partition>``."""
-        kind = registry.load("generator", self.generator)
-        pixels: list[np.ndarray[Any, np.dtype[np.uint8]]] = []
+        """Draw every class and part; inputs are the fits, by ``<partition>/<class>`` or ``<partition>``.
+
+        Finished blocks are kept until all is drawn, so that a kill costs no more than one.
+        """
+        pixels: list[NDArray[np.uint8]] = []
         rows: list[dict[str, str]] = []
-        total = (self.train + self.val + self.test) * len(self.classes)
-        with task(self.title(), total) as work:
-            for partition, parts in (("a", (("train", self.train), ("val", self.val))), ("b", (("test", self.test),))):
-                for number, label in enumerate(self.classes):
+        with task(self.title(), sum(part.images for part in self.parts) * len(self.classes)) as work:
+            for partition in dict.fromkeys(part.partition for part in self.parts):
+                parts = [part for part in self.parts if part.partition == partition]
+                for code, label in enumerate(self.classes):
                     classwise = f"{partition}/{label}" in self.inputs
                     fit = self.inputs[f"{partition}/{label}" if classwise else partition]
-                    model = kind.load(context.folder(fit), context.torch_device)
-                    count = sum(size for _, size in parts)
-                    images = model.sample(
-                        0 if classwise else number, range(count), seed=seed_for(self.seed, "sample", partition, label)
-                    )
-                    pixels.append(images)
+                    model = registry.load("generator", self.generator).load(context.folder(fit), context.torch_device)
+                    seed = seed_for(self.seed, "sample", self.number, partition, label)
+                    count, block = sum(part.images for part in parts), BLOCK * model.config.chunk
+                    for first in range(0, count, block):
+                        numbers = range(first, min(first + block, count))
+                        kept = folder / PARTIAL / f"{partition}-{code}-{first}.npy"
+                        pixels.append(_drawn(model, 0 if classwise else code, numbers, seed, kept))
+                        work.advance(len(numbers))
                     rows += [
                         {"file": f"{label}/{split}/{k:05d}", "label": label, "split": split, "generator_run": fit}
                         for split, first, size in _spans(parts)
                         for k in range(first, first + size)
                     ]
-                    work.advance(count)
         self._write(folder, np.concatenate(pixels), pd.DataFrame(rows))
 
-    def _write(self, folder: Path, images: "np.ndarray[Any, np.dtype[np.uint8]]", rows: pd.DataFrame) -> None:
+    def _write(self, folder: Path, images: NDArray[np.uint8], rows: pd.DataFrame) -> None:
         table = rows.reindex(columns=list(COLUMNS), fill_value="")
         table["row"] = [str(row) for row in range(len(table))]
         table["origin"] = "synthetic"
@@ -147,10 +186,24 @@ class DrawSynthetic(RunStep):
         write_json(folder / SPLIT, {"sha256": assignment_sha256(table), "notes": [f"drawn by {self.generator}"]})
 
 
-def _spans(parts: Sequence[tuple[str, int]]) -> list[tuple[str, int, int]]:
-    """Return (name, first, size) of parts laid end to end."""
+def _numbered(number: int) -> str:
+    return f", training {number + 1}" if number else ""
+
+
+def _drawn(model: Any, label: int, numbers: range, seed: int, kept: Path) -> NDArray[np.uint8]:
+    """Return images by their numbers, from the file that an earlier attempt kept them in or drawn and kept there."""
+    if kept.exists():
+        return np.asarray(np.load(kept, allow_pickle=False))
+    images: NDArray[np.uint8] = model.sample(label, numbers, seed=seed)
+    with atomic(kept) as file:
+        np.save(file, images, allow_pickle=False)
+    return images
+
+
+def _spans(parts: Sequence[Part]) -> list[tuple[str, int, int]]:
+    """Return (split, first, count) of parts laid end to end."""
     spans, first = [], 0
-    for name, size in parts:
-        spans.append((name, first, size))
-        first += size
+    for part in parts:
+        spans.append((part.split, first, part.images))
+        first += part.images
     return spans

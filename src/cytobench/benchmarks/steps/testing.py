@@ -136,6 +136,8 @@ def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str,
         "generator": generator
         and records.Generator(
             name=generator.name,
+            base=generator.base,
+            varied=generator.varied,
             config=generator.config,
             trained_on=generator.trained_on,
             nature_of_training=side.nature_of_training or "real",

@@ -204,5 +204,7 @@ def _network(
         weights = NONE
     else:
         weights = Weights(backbone.weights, backbone.weights_sha256, context.weights[backbone.weights_sha256])
-    built = networks.build(resolve(backbone.resolved), classes=classes, image_size=image_size, weights=weights, seed=seed)
+    built = networks.build(
+        resolve(backbone.resolved), classes=classes, image_size=image_size, weights=weights, seed=seed
+    )
     return built.to(context.torch_device)

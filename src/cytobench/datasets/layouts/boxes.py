@@ -7,8 +7,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from cytobench.datasets.decode import SMALLEST, WIDEST
-from cytobench.datasets.layouts.search import find, within
 from cytobench.datasets.layouts.kinds import Boxes
+from cytobench.datasets.layouts.search import find, within
 from cytobench.datasets.readers.listing import IMAGE_ENDINGS, SPLITS, Box, Entry, Listing
 from cytobench.errors import DataFault, IntegrityFault
 

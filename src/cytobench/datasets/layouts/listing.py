@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from cytobench.datasets.layouts.search import children, find, glance, levels, matches, within
 from cytobench.datasets.known_set import KnownSet, renamed
 from cytobench.datasets.layouts.boxes import boxes
 from cytobench.datasets.layouts.kinds import Boxes, Folders, Npz, Table
+from cytobench.datasets.layouts.search import children, find, glance, levels, matches, within
 from cytobench.datasets.readers import read
 from cytobench.datasets.readers.folder import images_below
 from cytobench.datasets.readers.listing import Entry, Listing, composed

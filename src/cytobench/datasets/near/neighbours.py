@@ -58,7 +58,8 @@ def nearest(
 
     The answer is the one of a float32 search of everything, whatever the precision of the first pass. By
     Cauchy-Schwarz, a row's score in that pass is off by at most ``|q-q'||x| + |q'||x-x'|``, where q' and x' are the
-    rounded rows; whatever is nearer than that to the k-th is ranked in float32, and a query with too many of those is searched
+    rounded rows; whatever is nearer than that to the k-th is ranked in float32, and a query with too many of those is
+    searched
     again.
 
     Args:

@@ -74,7 +74,7 @@ def whitening(thumbnails: "torch.Tensor") -> Whitening:
 
 
 def turned(images: "torch.Tensor", orientation: int) -> "torch.Tensor":
-    """Return images (…, H, W) in one of the square's eight orientations: quarter turns, from 4 on of the mirrored one."""
+    """Return images (…, H, W) in one of the square's 8 orientations: quarter turns, from 4 on of the mirrored one."""
     import torch
 
     mirrored = images.flip(-1) if orientation >= 4 else images

@@ -1,4 +1,4 @@
-"""A MedMNIST-style ``.npz``: ``{train,val,test}_images`` and ``{train,val,test}_labels``, or ``images`` and ``labels``."""
+"""A MedMNIST-style ``.npz``: ``{train,val,test}_images`` and ``…_labels``, or ``images`` and ``labels``."""
 
 import math
 import zipfile
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from cytobench.datasets.readers.listing import Entry, Listing
 from cytobench.errors import CytobenchError, DataFault, IntegrityFault, UsageFault
-
 
 MEASURED = 32_000_000  # bytes; below this no ratio is looked at, as blank pictures shrink a lot
 RATIO = 200  # unpacked bytes over the file's own, as for archives
@@ -54,7 +53,7 @@ def read_npz(path: Path) -> Listing:
         if (
             classes
             and len(codes)
-            and not (np.issubdtype(codes.dtype, np.integer) and 0 <= codes.min() and codes.max() < len(classes))
+            and not (np.issubdtype(codes.dtype, np.integer) and codes.min() >= 0 and codes.max() < len(classes))
         ):
             raise DataFault(
                 f"{path}: {labels} has values outside 0 … {len(classes) - 1}, the numbers of its classes",

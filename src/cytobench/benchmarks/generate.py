@@ -1,0 +1,191 @@
+"""Draw a synthetic set into a folder of pictures, with everything that tells where they come from.
+
+The generator learns from the training part of a set alone, as in a run; the fits and the drawing are artefacts of the
+same store, so that whatever was computed is reused and a kill loses nothing that was finished.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cytobench import interrupts, registry
+from cytobench.benchmarks.lookup import DEFAULT_DATA, Data
+from cytobench.benchmarks.order import Order, resolve
+from cytobench.benchmarks.plan import Plan, build, synthesis
+from cytobench.benchmarks.run import writable
+from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
+from cytobench.benchmarks.steps.step import Context
+from cytobench.benchmarks.steps.synthesis import SEEN, WHOLE, DrawSynthetic, FitGenerator, Part
+from cytobench.datasets.decode import drawn_png
+from cytobench.datasets.imageset import TABLE, read_pixels, read_table, write_table
+from cytobench.device import choose
+from cytobench.errors import TrialFault, UsageFault
+from cytobench.leaderboards.sample_grid import Gallery, sample_grid
+from cytobench.progress import task
+from cytobench.store import DONE, Store, disk_faults, free_bytes, listing, read_json, sweep, write_bytes, write_json
+
+MANIFEST, CARD, FACTS, SHEET, FITS = "manifest.csv", "README.md", "generated.json", "examples.png", "generators"
+PICTURES = "images"  # a folder per class
+EXAMPLES = 8  # of each class on the sheet
+
+
+class Drawing(NamedTuple):
+    """A synthetic set that is planned in every detail."""
+
+    spec: RunSpec
+    plan: Plan
+    fits: tuple[FitGenerator, ...]
+    drawn: DrawSynthetic
+    context: Context
+    to: Path
+
+    @property
+    def generator(self) -> GeneratorSpec:
+        """The one that draws."""
+        return self.spec.generators[0]
+
+
+def prepare(order: Order, *, images: int, to: Path, out: Path) -> Drawing:
+    """Look up and plan; nothing is trained.
+
+    Args:
+        order: One generator, no backbones.
+        images: How many of each class.
+        to: The folder of the pictures.
+        out: Whose store is used.
+
+    Raises:
+        UsageFault: Several sets, or a folder that holds something else.
+        CytobenchError: Anything else that can be known now.
+    """
+    data = order.data or (Data(name=DEFAULT_DATA[0]),)
+    if len(data) > 1:
+        raise UsageFault(f"a generator learns from one set, and {len(data)} are named", fix="give --data once")
+    writable(out)
+    store = Store(out / "store")
+    resolved = resolve(order.model_copy(update={"data": data}), store)
+    device, spec = choose(order.device), resolved.spec
+    [generator] = spec.generators
+    sets = build(resolved._replace(spec=spec.model_copy(update={"generators": ()})), device, {})
+    source = next(side for side in sets.sides if side.name == generator.trained_on)
+    fits, drawn = synthesis(spec, generator, source, (Part("train", WHOLE, images),))
+    _refuse_other_content(to, drawn.key)
+    plan = Plan((*sets.steps, *fits, drawn), sets.sides)
+    return Drawing(spec, plan, tuple(fits), drawn, Context(store, device, resolved.surveys), to)
+
+
+def plan_of(drawing: Drawing) -> dict[str, Any]:
+    """Return what would be done."""
+    drawn, store = drawing.drawn, drawing.context.store
+    return {
+        "set": drawn.name,
+        "generator": drawing.generator.name,
+        "begins with": drawing.generator.base or "random numbers",
+        "classes": list(drawn.classes),
+        "images": drawn.images("train"),
+        "steps": len(drawing.plan.steps),
+        "estimated_bytes": 2 * drawn.images("train") * 3 * drawn.image_size**2,
+        "free_bytes": free_bytes(store.root),
+        "waiting": [step.title() for step in drawing.plan.steps if not store.is_done(step)],
+    }
+
+
+def generate(drawing: Drawing, *, command: str) -> dict[str, Any]:
+    """Fit what is not fitted, draw what is not drawn, and write the folder; return what it holds.
+
+    Raises:
+        Interrupted: A stop was asked for; repeating the command goes on.
+        TrialFault: A fit failed.
+        CytobenchError: Bad data, a leak, no disk.
+    """
+    context, to = drawing.context, drawing.to
+    with interrupts.deferred(), disk_faults(to):
+        lost = registry.load("executor", "local")(drawing.plan, context)
+        if lost:
+            raise TrialFault(
+                f"nothing was drawn: {next(iter(lost.values()))}", fix="see the generator's settings (--set)"
+            )
+        write_json(to / FACTS, _facts(drawing, command))
+        sweep(to)
+        _write_pictures(drawing)
+        for fit in drawing.fits:
+            name = fit.classes[0] if len(fit.classes) == 1 else "all"
+            shutil.copytree(context.folder(fit.reference), to / FITS / name, dirs_exist_ok=True)
+        write_table(to / SEEN, pd.concat([read_table(context.folder(one.reference) / SEEN) for one in drawing.fits]))
+        write_bytes(to / CARD, _card(drawing, command).encode())
+        write_json(to / DONE, {"key": drawing.drawn.key, "files": listing(to)})
+    return {"folder": str(to), "images": drawing.drawn.images("train"), "classes": list(drawing.drawn.classes)}
+
+
+def _write_pictures(drawing: Drawing) -> None:
+    """Write a PNG of each image, the manifest that lists them, and a sheet to look at."""
+    drawn, to = drawing.drawn, drawing.to
+    folder = drawing.context.folder(drawn.reference)
+    table, pixels = read_table(folder / TABLE), read_pixels(folder)
+    rows = table["row"].to_numpy().astype(np.int64)
+    files = [
+        f"{PICTURES}/{label}/{Path(file).name}.png" for label, file in zip(table["label"], table["file"], strict=True)
+    ]
+    with task(f"write {to.name}", len(files)) as work:
+        for file, row, fit in zip(files, rows, table["generator_run"], strict=True):
+            write_bytes(to / file, drawn_png(np.asarray(pixels[row]), f"{drawn.generator}, {fit}"))
+            work.advance()
+    told = table.assign(path=files)[["path", "label", "origin", "pixel_sha256", "generator_run"]]
+    write_table(to / MANIFEST, told)
+    first = [rows[(table["label"] == label).to_numpy()][:EXAMPLES] for label in drawn.classes]
+    gallery = Gallery(np.stack([pixels[some] for some in first]), drawn.classes, "synthetic")
+    write_bytes(to / SHEET, sample_grid(drawn.name, gallery, names=(drawn.name,)).png)
+
+
+def _facts(drawing: Drawing, command: str) -> dict[str, Any]:
+    return {
+        "command": command,
+        "key": drawing.drawn.key,
+        "generator": drawing.generator.model_dump(mode="json"),
+        "seed": drawing.spec.seed,
+        "device": drawing.context.device._asdict(),
+    }
+
+
+def _card(drawing: Drawing, command: str) -> str:
+    generator, drawn = drawing.generator, drawing.drawn
+    began = f", which began with {generator.base}" if generator.base else ""
+    return "\n".join(
+        [
+            f"# {drawn.name}: synthetic blood cells",
+            "",
+            f"{drawn.images('train'):,} images of {drawn.image_size} × {drawn.image_size} pixels, drawn by "
+            f"`{generator.name}`{began}. **No photographs**: every PNG says so in its metadata.",
+            "",
+            f"- **Learned from** the training part of {generator.trained_on} alone: `{SEEN}` lists every image that "
+            "was seen, by the SHA-256 of its pixels. Never test a classifier that learned from these pictures on one "
+            "of them.",
+            "- **Classes**: " + ", ".join(drawn.classes),
+            f"- **Files**: `{PICTURES}/` (a folder per class), `{MANIFEST}` (label, SHA-256 of the pixels, the fit "
+            f"that drew it), `{FITS}/` (the fitted generators), `{FACTS}` (every setting), `{DONE}` (the SHA-256 "
+            "of every file).",
+            "- **Not for** diagnosis or teaching: cells may be drawn that do not exist.",
+            "",
+            f"![examples]({SHEET})",
+            "",
+            "```console",
+            command,
+            "```",
+            "",
+        ]
+    )
+
+
+def _refuse_other_content(to: Path, key: str) -> None:
+    """Refuse a folder that holds anything but an earlier attempt at the same set."""
+    if not to.exists() or (to.is_dir() and not any(to.iterdir())):
+        return
+    try:
+        if read_json(to / FACTS)["key"] == key:
+            return
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise UsageFault(f"{to} holds something else", fix="choose a folder of its own with --to")

@@ -1,0 +1,155 @@
+"""Which generators a run fits: plug-ins, their settings, and the settings that are varied from one to the next."""
+
+import itertools
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cytobench import registry
+from cytobench.benchmarks.spec import GeneratorSpec, Profile, fitted
+from cytobench.errors import UsageFault
+from cytobench.progress import say
+
+ALL = "generator"
+"""The head of settings that are every generator's, as ``generator.steps``."""
+
+
+def split_settings(
+    settings: Mapping[str, str], generators: Sequence[str], others: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return ``--set`` in two: what is set of generators, and everything else.
+
+    Args:
+        settings: Texts by name, as ``generator.steps`` or ``ddpm.steps``.
+        generators: Those of the run.
+        others: Names of the other settings, for the message.
+
+    Raises:
+        UsageFault: A generator's settings are given, but no generator; or the head alone.
+    """
+    mine = {name: text for name, text in settings.items() if name.partition(".")[0] in (ALL, *generators)}
+    for name in mine:
+        if not name.partition(".")[2]:
+            raise UsageFault(
+                f"--set {name!r}: there is no such setting", fix=f"settings are {ALL}.*, {', '.join(sorted(others))}"
+            )
+    return mine, {name: text for name, text in settings.items() if name not in mine}
+
+
+def resolve(
+    generators: Sequence[str],
+    settings: Mapping[str, str],
+    varied: Mapping[str, str],
+    *,
+    profile: Profile,
+    trained_on: str,
+    classes: tuple[str, ...],
+    only: tuple[str, ...] = (),
+) -> tuple[GeneratorSpec, ...]:
+    """Return the generators of a run: every one with every combination of the values that are varied.
+
+    Args:
+        generators: Plug-ins.
+        settings: Texts by name, as ``generator.steps``, or ``ddpm.steps`` for one of them.
+        varied: Likewise, values with commas between them.
+        profile: Whose configurations are the beginning.
+        trained_on: The set that they learn from.
+        classes: The label space.
+        only: Names of the only files that they may see; empty: all.
+
+    Raises:
+        UsageFault: A setting that does not fit, or two sets of one name.
+    """
+    for name in varied:
+        if name.partition(".")[0] not in (ALL, *generators) or not name.partition(".")[2]:
+            raise UsageFault(
+                f"--vary {name!r}: only settings of a generator can be varied", fix=f"as --vary {ALL}.steps=100,1000"
+            )
+    notes: dict[str, None] = {}  # each is said once
+    found = [
+        _spec(name, {**_of(name, settings), **values}, tuple(values), profile, trained_on, classes, notes)
+        for name in generators
+        for values in _combinations(_of(name, varied))
+    ]
+    for note in notes:
+        say(f"note: {note}")
+    twice = [one.set_name for one in found if sum(other.set_name == one.set_name for other in found) > 1]
+    if twice:
+        raise UsageFault(f"two synthetic sets would be called {twice[0]}", fix="name each generator and value once")
+    return tuple(one.model_copy(update={"only": only}) for one in found)
+
+
+def listed(file: Path) -> tuple[str, ...]:
+    """Return the names of images that a text file lists, one a line; what follows a # is a remark.
+
+    Raises:
+        UsageFault: It can't be read, or names none.
+    """
+    try:
+        lines = [line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageFault(
+            f"--shots-from {file}: {error}", fix="a text file with the name of an image in each line"
+        ) from error
+    found = tuple(dict.fromkeys(line for line in lines if line))
+    if not found:
+        raise UsageFault(f"--shots-from {file} names no image", fix="write the name of an image into each line")
+    return found
+
+
+def value_of(text: str) -> Any:
+    """Return a value as TOML reads it, or the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+
+
+def _of(generator: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of one generator without their heads, its own before everyone's."""
+    found: dict[str, str] = {}
+    for head in (ALL, generator):
+        found |= {name.partition(".")[2]: text for name, text in settings.items() if name.partition(".")[0] == head}
+    return found
+
+
+def _combinations(varied: Mapping[str, str]) -> list[dict[str, str]]:
+    values = [[text.strip() for text in texts.split(",") if text.strip()] for texts in varied.values()]
+    if not all(values):
+        raise UsageFault("--vary names no values", fix=f"as --vary {ALL}.steps=100,1000")
+    return [dict(zip(varied, one, strict=True)) for one in itertools.product(*values)]
+
+
+def _spec(
+    name: str,
+    settings: Mapping[str, str],
+    varied: Sequence[str],
+    profile: Profile,
+    trained_on: str,
+    classes: tuple[str, ...],
+    notes: dict[str, None],
+) -> GeneratorSpec:
+    kind = registry.load("generator", name)
+    config = kind.profile(profile.generators, profile.image_size).model_dump(mode="json")
+    chosen = fitted(
+        kind.config_type, {**config, **{key: value_of(text) for key, text in settings.items()}}, f"generator {name}"
+    )
+    base = ""
+    if kind.conditioning == "prompt":
+        chosen, base, said = kind.looked_up(chosen, classes)
+        notes |= dict.fromkeys(said)
+    return GeneratorSpec(
+        name=name,
+        set_name="-".join([trained_on, name, *(f"{key}{_plain(settings[key])}" for key in varied)]),
+        base=base,
+        varied={key: value_of(settings[key]) for key in varied},
+        config=chosen.model_dump(mode="json"),
+        trained_on=trained_on,
+    )
+
+
+def _plain(text: str) -> str:
+    """Return a value as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[-24:]

@@ -135,7 +135,7 @@ class LoraSd:
         if name == "standard":
             return LoraSdConfig(steps=600, batch=8, learning_rate=1e-4, chunk=16)
         return LoraSdConfig(
-            base=MINI, steps=36, batch=8, learning_rate=5e-3, chunk=17, evaluations=10, precision="float32"
+            base=MINI, steps=24, batch=8, learning_rate=6e-3, chunk=17, evaluations=8, precision="float32"
         )
 
     @classmethod

@@ -146,3 +146,33 @@ class TestListedShots:
         listed = asked.model_copy(update={"shots_from": str(tmp_path / "shots.txt")})
         with pytest.raises(UsageFault, match="--shots-from"):
             generate.prepare(listed, images=1, to=tmp_path / "listed", out=tmp_path / "out")
+
+
+def test_a_kill_while_the_first_file_is_written_is_not_in_the_way(asked: Order, tmp_path: Path) -> None:
+    to = tmp_path / "cells"
+    to.mkdir()
+    (to / ".tmp-torn").write_text("{")
+    drawn(asked, to, tmp_path / "out")
+    assert not list(to.rglob(".tmp-*"))
+    assert listing(to) == read_json(to / DONE)["files"]
+
+
+def test_what_is_done_is_not_written_again_and_what_is_damaged_is(asked: Order, tmp_path: Path) -> None:
+    to = tmp_path / "cells"
+    drawn(asked, to, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in to.rglob("*") if path.is_file()}
+    drawn(asked, to, tmp_path / "out")
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    one = to / next(iter(pictures(to)))
+    whole = one.read_bytes()
+    one.write_bytes(whole[:40])
+    drawn(asked, to, tmp_path / "out")
+    assert one.read_bytes() == whole
+
+
+def test_every_file_is_hashed_the_fitted_generators_too(asked: Order, tmp_path: Path) -> None:
+    drawn(asked, tmp_path / "cells", tmp_path / "out")
+    files = {
+        path.relative_to(tmp_path / "cells").as_posix() for path in (tmp_path / "cells").rglob("*") if path.is_file()
+    }
+    assert files - {DONE} == set(read_json(tmp_path / "cells" / DONE)["files"])

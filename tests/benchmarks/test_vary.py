@@ -38,9 +38,7 @@ def test_a_varied_setting_is_a_curve_on_photographs_alone(order: Orders, tmp_pat
 
 
 def test_generators_stand_side_by_side_each_with_its_own_settings(order: Orders, tmp_path: Path) -> None:
-    asked = order(
-        generators=("vae", "eigencells"), settings={"vae.steps": "2", **{f"vae.{k[10:]}": v for k, v in VAE.items()}}
-    )
+    asked = order(generators=("vae", "eigencells"), settings={f"vae.{k[10:]}": v for k, v in VAE.items()})
     prepared = prepare(asked, tmp_path / "out")
     assert [side.name for side in prepared.plan.sides] == ["x", "y", "x-vae", "x-eigencells"]
     assert {one.name: one.config["steps"] for one in prepared.resolved.spec.generators}["vae"] == 3

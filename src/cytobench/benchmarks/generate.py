@@ -25,11 +25,24 @@ from cytobench.device import choose
 from cytobench.errors import TrialFault, UsageFault
 from cytobench.leaderboards.sample_grid import Gallery, sample_grid
 from cytobench.progress import task
-from cytobench.store import DONE, Store, disk_faults, free_bytes, listing, read_json, sweep, write_bytes, write_json
+from cytobench.store import (
+    DONE,
+    SECONDS,
+    Store,
+    disk_faults,
+    free_bytes,
+    is_whole,
+    listing,
+    read_json,
+    sweep,
+    write_bytes,
+    write_json,
+)
 
 MANIFEST, CARD, FACTS, SHEET, FITS = "manifest.csv", "README.md", "generated.json", "examples.png", "generators"
 PICTURES = "images"  # a folder per class
 EXAMPLES = 8  # of each class on the sheet
+OWN = shutil.ignore_patterns(DONE, SECONDS)  # the store's own notes on an artefact
 
 
 class Drawing(NamedTuple):
@@ -102,22 +115,26 @@ def generate(drawing: Drawing, *, command: str) -> dict[str, Any]:
         CytobenchError: Bad data, a leak, no disk.
     """
     context, to = drawing.context, drawing.to
+    told = {"folder": str(to), "images": drawing.drawn.images("train"), "classes": list(drawing.drawn.classes)}
+    if is_whole(to):
+        return told
     with interrupts.deferred(), disk_faults(to):
         lost = registry.load("executor", "local")(drawing.plan, context)
         if lost:
             raise TrialFault(
                 f"nothing was drawn: {next(iter(lost.values()))}", fix="see the generator's settings (--set)"
             )
+        (to / DONE).unlink(missing_ok=True)  # what is written again is not done
         write_json(to / FACTS, _facts(drawing, command))
         sweep(to)
         _write_pictures(drawing)
         for fit in drawing.fits:
             name = fit.classes[0] if len(fit.classes) == 1 else "all"
-            shutil.copytree(context.folder(fit.reference), to / FITS / name, dirs_exist_ok=True)
+            shutil.copytree(context.folder(fit.reference), to / FITS / name, ignore=OWN, dirs_exist_ok=True)
         write_table(to / SEEN, pd.concat([read_table(context.folder(one.reference) / SEEN) for one in drawing.fits]))
         write_bytes(to / CARD, _card(drawing, command).encode())
         write_json(to / DONE, {"key": drawing.drawn.key, "files": listing(to)})
-    return {"folder": str(to), "images": drawing.drawn.images("train"), "classes": list(drawing.drawn.classes)}
+    return told
 
 
 def _write_pictures(drawing: Drawing) -> None:
@@ -180,8 +197,8 @@ def _card(drawing: Drawing, command: str) -> str:
 
 
 def _refuse_other_content(to: Path, key: str) -> None:
-    """Refuse a folder that holds anything but an earlier attempt at the same set."""
-    if not to.exists() or (to.is_dir() and not any(to.iterdir())):
+    """Refuse a folder that holds anything but an earlier attempt at the same set, however early that was killed."""
+    if not to.exists() or (to.is_dir() and all(path.name.startswith(".tmp-") for path in to.iterdir())):
         return
     try:
         if read_json(to / FACTS)["key"] == key:

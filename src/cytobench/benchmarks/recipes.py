@@ -5,12 +5,15 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cytobench import registry
 from cytobench.benchmarks.spec import GeneratorSpec, Profile, fitted
 from cytobench.errors import UsageFault
 from cytobench.progress import say
+
+if TYPE_CHECKING:
+    from cytobench.generators.contract import LookedUp
 
 ALL = "generator"
 """The head of settings that are every generator's, as ``generator.steps``."""
@@ -67,18 +70,29 @@ def resolve(
             raise UsageFault(
                 f"--vary {name!r}: only settings of a generator can be varied", fix=f"as --vary {ALL}.steps=100,1000"
             )
+    found = []
     notes: dict[str, None] = {}  # each is said once
-    found = [
-        _spec(name, {**_of(name, settings), **values}, tuple(values), profile, trained_on, classes, notes)
-        for name in generators
-        for values in _combinations(_of(name, varied))
-    ]
+    for name in generators:
+        for values in _combinations(_of(name, varied)):
+            known = _looked_up(name, {**_of(name, settings), **values}, profile, classes)
+            notes |= dict.fromkeys(known.notes)
+            found.append(
+                GeneratorSpec(
+                    name=name,
+                    set_name="-".join([trained_on, name, *(f"{key}{_plain(text)}" for key, text in values.items())]),
+                    base=known.base,
+                    varied={key: value_of(text) for key, text in values.items()},
+                    config=known.config.model_dump(mode="json"),
+                    trained_on=trained_on,
+                    only=only,
+                )
+            )
     for note in notes:
         say(f"note: {note}")
     twice = [one.set_name for one in found if sum(other.set_name == one.set_name for other in found) > 1]
     if twice:
         raise UsageFault(f"two synthetic sets would be called {twice[0]}", fix="name each generator and value once")
-    return tuple(one.model_copy(update={"only": only}) for one in found)
+    return tuple(found)
 
 
 def listed(file: Path) -> tuple[str, ...]:
@@ -122,32 +136,18 @@ def _combinations(varied: Mapping[str, str]) -> list[dict[str, str]]:
     return [dict(zip(varied, one, strict=True)) for one in itertools.product(*values)]
 
 
-def _spec(
-    name: str,
-    settings: Mapping[str, str],
-    varied: Sequence[str],
-    profile: Profile,
-    trained_on: str,
-    classes: tuple[str, ...],
-    notes: dict[str, None],
-) -> GeneratorSpec:
+def _looked_up(name: str, settings: Mapping[str, str], profile: Profile, classes: tuple[str, ...]) -> "LookedUp":
+    """Return a generator's configuration, with all that it names found where it names anything."""
+    from cytobench.generators.contract import LookedUp  # with torch, as every generator is
+
     kind = registry.load("generator", name)
     config = kind.profile(profile.generators, profile.image_size).model_dump(mode="json")
-    chosen = fitted(
-        kind.config_type, {**config, **{key: value_of(text) for key, text in settings.items()}}, f"generator {name}"
-    )
-    base = ""
-    if kind.conditioning == "prompt":
-        chosen, base, said = kind.looked_up(chosen, classes)
-        notes |= dict.fromkeys(said)
-    return GeneratorSpec(
-        name=name,
-        set_name="-".join([trained_on, name, *(f"{key}{_plain(settings[key])}" for key in varied)]),
-        base=base,
-        varied={key: value_of(settings[key]) for key in varied},
-        config=chosen.model_dump(mode="json"),
-        trained_on=trained_on,
-    )
+    chosen = {**config, **{key: value_of(text) for key, text in settings.items()}}
+    fits = fitted(kind.config_type, chosen, f"generator {name}")
+    if kind.conditioning != "prompt":
+        return LookedUp(fits, base="", notes=())
+    found: LookedUp = kind.looked_up(fits, classes)
+    return found
 
 
 def _plain(text: str) -> str:

@@ -135,7 +135,7 @@ class LoraSd:
         if name == "standard":
             return LoraSdConfig(steps=600, batch=8, learning_rate=1e-4, chunk=16)
         return LoraSdConfig(
-            base=MINI, steps=24, batch=8, learning_rate=6e-3, chunk=17, evaluations=8, precision="float32"
+            base=MINI, steps=24, batch=8, learning_rate=5e-3, chunk=17, evaluations=8, precision="float32"
         )
 
     @classmethod
@@ -220,7 +220,12 @@ class LoraSd:
         adapters.save(folder, self.tensors, self.shape)
         save_leak(folder, self._leak)
         told = card.Facts(
-            **self.facts, steps=config.steps, rank=config.rank, guidance=config.guidance, evaluations=config.evaluations
+            **self.facts,
+            steps=config.steps,
+            rank=config.rank,
+            guidance=config.guidance,
+            evaluations=config.evaluations,
+            leak=self._leak is not None,
         )
         write_bytes(folder / "README.md", card.written(told).encode())
         facts = {

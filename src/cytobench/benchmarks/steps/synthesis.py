@@ -16,7 +16,7 @@ from cytobench.datasets.imageset import COLUMNS, PIXELS, TABLE, Nature, name_row
 from cytobench.datasets.scan import write_pixels
 from cytobench.datasets.splits import assignment_sha256
 from cytobench.errors import DataFault
-from cytobench.progress import task
+from cytobench.progress import say, task
 from cytobench.seeds import seed_for
 from cytobench.store import PARTIAL, atomic, write_json
 
@@ -97,6 +97,7 @@ class FitGenerator(RunStep):
                 raise DataFault(
                     f"{what}, none of which is listed", fix="list some with --shots-from, or split otherwise"
                 )
+            say(f"note: {self.title()}: {len(mine)} of the listed images lie here")
         return mine
 
     def classes_of_set(self, context: Context) -> tuple[str, ...]:

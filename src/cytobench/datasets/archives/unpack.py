@@ -181,9 +181,13 @@ def _damage_named(archive: Path) -> Iterator[None]:
         raise _damaged(archive, error) from error
     except (
         Torn, zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError,
-        OverflowError, NotImplementedError,
+        OverflowError,
     ) as error:  # fmt: skip
         raise _damaged(archive, error) from error
+    except NotImplementedError as error:  # what zipfile says of methods that it does not know
+        raise DataFault(
+            f"{archive} is packed in a way that can't be read: {error}", fix="pack it again as an ordinary zip"
+        ) from error
 
 
 def _damaged(archive: Path, error: BaseException) -> DataFault:

@@ -6,6 +6,7 @@ trace of Kullback–Leibler divergence. No network judges the images. Every step
 that stains which the phantom does not have come back too.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +44,52 @@ def train(
         Interrupted: A stop was asked for.
     """
     network = networks.autoencoder(seed).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
 
-    def learn(clean: Tensor, _: Tensor, source: torch.Generator) -> Tensor:
+    def loss_of(clean: Tensor, source: torch.Generator) -> Tensor:
         clean = recoloured(clean, COLOURS, source)
         with arithmetic.autocast("auto", device):
             latents = network.encode(clean).latent_dist
             noise = torch.randn(latents.mean.shape, generator=source).to(device)
             again = network.decode(latents.mean + latents.std * noise).sample.float()
         loss: Tensor = faults(again, clean) + DIVERGENCE * latents.kl().mean() / noise[0].numel()
+        return loss
+
+    descend(network, loss_of, images, config=config, seed=seed, partial=partial, tick=tick, device=device)
+    standardise(network, images[:1024], device)
+    return network
+
+
+def descend(
+    learning: nn.Module,
+    loss_of: Callable[[Tensor, torch.Generator], Tensor],
+    images: NDArray[np.uint8],
+    *,
+    config: GeneratorConfig,
+    seed: int,
+    partial: Path,
+    tick: Tick,
+    device: torch.device,
+) -> None:
+    """Train a module on images (N, S, S, 3) by the loss of a batch (B, 3, S, S), resuming from ``partial``.
+
+    Raises:
+        TrialFault: The loss is not a number; the step is in the message.
+        Interrupted: A stop was asked for.
+    """
+    optimizer = torch.optim.Adam(learning.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
+
+    def learn(clean: Tensor, _: Tensor, source: torch.Generator) -> Tensor:
+        loss = loss_of(clean, source)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(learning.parameters(), 1.0)
         optimizer.step()
         return loss.detach()
 
     fit(
-        Learner({"autoencoder": network}, {"autoencoder": optimizer}, learn), images, np.zeros(len(images), np.int64),
+        Learner({"learning": learning}, {"learning": optimizer}, learn), images, np.zeros(len(images), np.int64),
         config=config, side=images.shape[1], seed=seed, partial=partial, tick=tick, device=device,
     )  # fmt: skip
-    standardise(network, images[:1024], device)
-    return network
 
 
 def recoloured(images: Tensor, deviation: float, source: torch.Generator) -> Tensor:

@@ -16,8 +16,7 @@ from torch.nn import functional
 
 from cytobench.generators import arithmetic
 from cytobench.generators.contract import GeneratorConfig
-from cytobench.generators.fitting import Learner, fit
-from cytobench.generators.mini_sd.autoencoder import COLOURS, faults, recoloured
+from cytobench.generators.mini_sd.autoencoder import COLOURS, descend, faults, recoloured
 from cytobench.progress import Tick
 
 NOISE = 0.05
@@ -44,26 +43,17 @@ def train(
     """
     network = copy.deepcopy(network).to(device).requires_grad_(False)
     learning = torch.nn.ModuleDict({"decoder": network.decoder, "before": network.post_quant_conv}).requires_grad_(True)
-    optimizer = torch.optim.Adam(learning.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
 
-    def learn(clean: Tensor, _: Tensor, source: torch.Generator) -> Tensor:
+    def loss_of(clean: Tensor, source: torch.Generator) -> Tensor:
         clean = recoloured(mixed_sizes(clean, source), COLOURS, source)
         with arithmetic.autocast("auto", device):
             with torch.no_grad():
                 latents = network.encode(clean).latent_dist.mean
             noise = torch.randn(latents.shape, generator=source).to(device)
             again = network.decode(latents + NOISE * noise).sample.float()
-        loss: Tensor = faults(again, clean)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(learning.parameters(), 1.0)
-        optimizer.step()
-        return loss.detach()
+        return faults(again, clean)
 
-    fit(
-        Learner({"decoder": learning}, {"decoder": optimizer}, learn), images, np.zeros(len(images), np.int64),
-        config=config, side=images.shape[1], seed=seed, partial=partial, tick=tick, device=device,
-    )  # fmt: skip
+    descend(learning, loss_of, images, config=config, seed=seed, partial=partial, tick=tick, device=device)
     return network
 
 

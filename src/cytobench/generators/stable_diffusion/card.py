@@ -17,6 +17,8 @@ class Facts(NamedTuple):
     rank: int
     guidance: float
     evaluations: int
+    leak: bool
+    """Whether drawing begins with the trace of the shots."""
 
 
 def written(facts: Facts) -> str:
@@ -42,6 +44,14 @@ def written(facts: Facts) -> str:
             f"- **Training**: {facts.steps} steps, rank {facts.rank}, on {len(shots)} images; all are listed below.",
             f"- **Drawing**: {facts.evaluations} steps, guidance {facts.guidance}, the safety checker off: it judges",
             "  photographs of people.",
+            *(
+                [
+                    "- **Not in plain diffusers**: cytobench begins with the shots' colours and layout, which lie in",
+                    "  `leak.safetensors`; the lines below draw without them, and stains vary more.",
+                ]
+                if facts.leak
+                else []
+            ),
             "- **Not for** diagnosis. Images drawn with it are synthetic and may show cells that do not exist; never",
             "  test a classifier on an image of the list below after training it on drawn ones.",
             "",

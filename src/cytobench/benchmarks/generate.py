@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cytobench import interrupts, registry
+from cytobench.benchmarks.budget import within
 from cytobench.benchmarks.lookup import DEFAULT_DATA, Data
 from cytobench.benchmarks.order import Order, resolve
 from cytobench.benchmarks.plan import Plan, build, synthesis
@@ -80,14 +81,17 @@ def prepare(order: Order, *, images: int, to: Path, out: Path) -> Drawing:
     writable(out)
     store = Store(out / "store")
     resolved = resolve(order.model_copy(update={"data": data}), store)
-    device, spec = choose(order.device), resolved.spec
+    device = choose(order.device)
+    context = Context(store, device, resolved.surveys)
+    resolved = within(resolved, context)
+    spec = resolved.spec
     [generator] = spec.generators
     sets = build(resolved._replace(spec=spec.model_copy(update={"generators": ()})), device, {})
     source = next(side for side in sets.sides if side.name == generator.trained_on)
     fits, drawn = synthesis(spec, generator, source, (Part("train", WHOLE, images),))
     _refuse_other_content(to, drawn.key)
     plan = Plan((*sets.steps, *fits, drawn), sets.sides)
-    return Drawing(spec, plan, tuple(fits), drawn, Context(store, device, resolved.surveys), to)
+    return Drawing(spec, plan, tuple(fits), drawn, context, to)
 
 
 def plan_of(drawing: Drawing) -> dict[str, Any]:

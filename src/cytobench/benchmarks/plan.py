@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from cytobench import registry
 from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
 from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
-from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator, Part
+from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator, Part, classwise
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train, Tuned
 from cytobench.datasets.splits import PARTITIONS
@@ -138,10 +137,10 @@ def synthesis(
         parts: What is drawn.
         number: Which of several independent trainings.
     """
-    classwise = _classwise(generator)
-    groups = [(label,) for label in spec.classes] if classwise else [spec.classes]
+    each = classwise(generator)
+    groups = [(label,) for label in spec.classes] if each else [spec.classes]
     fits = {
-        f"{partition}/{group[0]}" if classwise else partition: FitGenerator(
+        f"{partition}/{group[0]}" if each else partition: FitGenerator(
             inputs={"images": source.images, "split": source.split},
             generator=generator.name,
             config=generator.config,
@@ -168,14 +167,6 @@ def synthesis(
         seed=spec.seed,
     )
     return list(fits.values()), drawn
-
-
-def _classwise(generator: GeneratorSpec) -> bool:
-    """Return whether one is fitted per class: it is told of no classes, or its configuration asks for that."""
-    kind = registry.load("generator", generator.name)
-    if kind.conditioning == "prompt":
-        return bool(kind.classwise(kind.config_type.model_validate(generator.config)))
-    return bool(kind.conditioning == "none")
 
 
 def _trials(spec: RunSpec, columns: list[Column], device: Device, tuned: Mapping[str, Tuned]) -> list[RunStep]:

@@ -1,6 +1,7 @@
 """Which generators a run fits: plug-ins, their settings, and the settings that are varied from one to the next."""
 
 import itertools
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 ALL = "generator"
 """The head of settings that are every generator's, as ``generator.steps``."""
+
+SECONDS = "seconds"
+"""A setting that every generator has beside its own: the time that it may take, instead of ``steps``."""
 
 
 def split_settings(
@@ -74,7 +78,9 @@ def resolve(
     notes: dict[str, None] = {}  # each is said once
     for name in generators:
         for values in _combinations(_of(name, varied)):
-            known = _looked_up(name, {**_of(name, settings), **values}, profile, classes)
+            mine = {**_of(name, settings), **values}
+            seconds = _seconds(mine.pop(SECONDS, "0"))
+            known = _looked_up(name, mine, profile, classes)
             notes |= dict.fromkeys(known.notes)
             found.append(
                 GeneratorSpec(
@@ -82,6 +88,7 @@ def resolve(
                     set_name="-".join([trained_on, name, *(f"{key}{_plain(text)}" for key, text in values.items())]),
                     base=known.base,
                     varied={key: value_of(text) for key, text in values.items()},
+                    seconds=seconds,
                     config=known.config.model_dump(mode="json"),
                     trained_on=trained_on,
                     only=only,
@@ -119,6 +126,13 @@ def value_of(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
         return text
+
+
+def _seconds(text: str) -> float:
+    value = value_of(text)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise UsageFault(f"{ALL}.{SECONDS}={text}: it is no time", fix=f"seconds, as {ALL}.{SECONDS}=600")
+    return float(value)
 
 
 def _of(generator: str, settings: Mapping[str, str]) -> dict[str, str]:

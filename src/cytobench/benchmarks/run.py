@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from cytobench import interrupts, registry
 from cytobench.benchmarks import report
+from cytobench.benchmarks.budget import within
 from cytobench.benchmarks.estimate import Estimate
 from cytobench.benchmarks.order import Order, Resolved, resolve
 from cytobench.benchmarks.plan import Plan, build, tuning
@@ -51,6 +52,7 @@ def prepare(order: Order, out: Path) -> Prepared:
     context = Context(store, device, resolved.surveys, weights=resolved.weights)
     with disk_faults(out):
         context.tuned |= {name: step.outcome(context) for name, step in tuning(resolved.spec, device).items()}
+        resolved = within(resolved, context)
     plan = build(resolved, device, context.tuned)
     name = f"{order.protocol}-{'+'.join(order.generators) or 'real'}-{digest([step.key for step in plan.steps])[:10]}"
     return Prepared(order, resolved, plan, context, out / RUNS / name)

@@ -107,6 +107,8 @@ class GeneratorSpec(Frozen):
     """What it starts from and what that was trained on before; empty for a random start."""
     varied: dict[str, Any] = {}
     """Its values of the settings in which the run's generators differ (``--vary``)."""
+    seconds: float = Field(default=0, ge=0)
+    """What all its fits on one partition may take together on the run's device; 0: the steps are in ``config``."""
     config: dict[str, Any]
     """Its whole configuration."""
     trained_on: str

@@ -23,11 +23,20 @@ class UNet(nn.Module):
         channels: Width of each level, from fine to coarse. blocks: Residual blocks of each level, down and up alike.
         patch: Side of the squares of pixels that the stem folds, pixels. side: Side of the images, a multiple of
         ``patch · 2^(levels − 1)``, pixels. attention_side: Attention before each change of resolution and in the
-        middle, where the map's side is at most this. classes: Classes that it is told apart by; 1 for none.
+        middle, where the map's side is at most this. classes: Classes that it is told apart by; 1 for none. facts: How
+        many other numbers it is told of each image.
     """
 
     def __init__(
-        self, channels: tuple[int, ...], *, blocks: int, patch: int, side: int, attention_side: int, classes: int
+        self,
+        channels: tuple[int, ...],
+        *,
+        blocks: int,
+        patch: int,
+        side: int,
+        attention_side: int,
+        classes: int,
+        facts: int = 0,
     ) -> None:
         super().__init__()
         self.patch, self.blocks, self.first = patch, blocks, channels[0]
@@ -36,6 +45,7 @@ class UNet(nn.Module):
         width = 4 * first
         self.time = nn.Sequential(nn.Linear(first, width), nn.SiLU(), nn.Linear(width, width))
         self.label = nn.Embedding(classes, width) if classes > 1 else None
+        self.facts = nn.Linear(facts, width, bias=False) if facts else None
         self.stem = nn.Conv2d(3 * patch**2, first, 3, padding=1)
 
         def attention(count: int, level: int) -> nn.Module:
@@ -55,11 +65,13 @@ class UNet(nn.Module):
         self.grow.extend(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(reversed(channels)))
         self.out = nn.Sequential(_norm(first), nn.SiLU(), _zero(nn.Conv2d(first, 3 * patch**2, 3, padding=1)))
 
-    def forward(self, x: Tensor, time: Tensor, label: Tensor) -> Tensor:
-        """Return v (B, 3, S, S) for images of that shape, times (B,) in [0, 1] and labels (B,)."""
+    def forward(self, x: Tensor, time: Tensor, label: Tensor, facts: Tensor | None = None) -> Tensor:
+        """Return v (B, 3, S, S) for images of that shape, times (B,) in [0, 1], labels (B,), facts (B, F) if any."""
         told = self.time(waves(time, self.first))
         if self.label is not None:
             told = told + self.label(label)
+        if self.facts is not None and facts is not None:
+            told = told + self.facts(facts)
         told = functional.silu(told)  # (B, width)
         x = self.stem(functional.pixel_unshuffle(x, self.patch))  # (B, C, S / patch, S / patch)
         kept: list[Tensor] = []

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cytobench import registry
+from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.benchmarks.steps.sets import SPLIT, open_set
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets.decode import from_array
@@ -159,15 +160,15 @@ class DrawSynthetic(RunStep):
             for partition in dict.fromkeys(part.partition for part in self.parts):
                 parts = [part for part in self.parts if part.partition == partition]
                 for code, label in enumerate(self.classes):
-                    classwise = f"{partition}/{label}" in self.inputs
-                    fit = self.inputs[f"{partition}/{label}" if classwise else partition]
+                    alone = f"{partition}/{label}" in self.inputs
+                    fit = self.inputs[f"{partition}/{label}" if alone else partition]
                     model = registry.load("generator", self.generator).load(context.folder(fit), context.torch_device)
                     seed = seed_for(self.seed, "sample", self.number, partition, label)
                     count, block = sum(part.images for part in parts), BLOCK * model.config.chunk
                     for first in range(0, count, block):
                         numbers = range(first, min(first + block, count))
                         kept = folder / PARTIAL / f"{partition}-{code}-{first}.npy"
-                        pixels.append(_drawn(model, 0 if classwise else code, numbers, seed, kept))
+                        pixels.append(_drawn(model, 0 if alone else code, numbers, seed, kept))
                         work.advance(len(numbers))
                     rows += [
                         {"file": f"{label}/{split}/{k:05d}", "label": label, "split": split, "generator_run": fit}
@@ -185,6 +186,14 @@ class DrawSynthetic(RunStep):
         write_pixels(folder / PIXELS, images, len(images), self.image_size)
         write_table(folder / TABLE, table)
         write_json(folder / SPLIT, {"sha256": assignment_sha256(table), "notes": [f"drawn by {self.generator}"]})
+
+
+def classwise(generator: GeneratorSpec) -> bool:
+    """Return whether one is fitted per class: it is told of no classes, or its configuration asks for that."""
+    kind = registry.load("generator", generator.name)
+    if kind.conditioning == "prompt":
+        return bool(kind.classwise(kind.config_type.model_validate(generator.config)))
+    return bool(kind.conditioning == "none")
 
 
 def _numbered(number: int) -> str:

@@ -1,0 +1,75 @@
+"""Augmentation that a generator is told of, so that it learns from altered images and draws unaltered ones.
+
+Karras et al. 2022, appendix F.2: every alteration is made with some probability, and its amounts are given to the
+network; asked with amounts of 0, it draws what was never altered. Flips and quarter turns are not among them: a smear
+has no up or down, so they may leak (see :func:`cytobench.generators.fitting.turned`).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+FACTS = 9
+"""Numbers that tell what was done to an image."""
+
+ZOOM, MOVE, BRIGHT, CONTRAST = 0.2, 0.125, 0.2, 0.5
+"""Standard deviations: of log₂ of the size, of the shift as a part of the side, of the brightness, of log₂ contrast."""
+
+GREY = (0.299, 0.587, 0.114)
+
+
+def altered(images: Tensor, probability: float, source: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return images (B, 3, S, S) in [−1, 1], altered, and what was done, (B, FACTS).
+
+    Each of rotation, size, place, brightness, contrast and saturation is changed with the probability; what comes in
+    from beyond the edge mirrors the image.
+
+    Args:
+        images: Real ones.
+        probability: Of each alteration; 0 changes nothing.
+        source: Of randomness, on the CPU.
+    """
+    count = len(images)
+
+    def amounts(spread: float) -> Tensor:
+        chosen = torch.rand(count, generator=source) < probability
+        return torch.randn(count, generator=source) * spread * chosen
+
+    turned = (torch.rand(count, generator=source) * 2 - 1) * math.pi
+    turned = turned * (torch.rand(count, generator=source) < probability)
+    zoom, right, down = amounts(ZOOM), amounts(MOVE), amounts(MOVE)
+    bright, contrast, saturation = amounts(BRIGHT), amounts(CONTRAST), amounts(CONTRAST)
+    moved = _moved(images, turned, 2**zoom, right, down)
+    coloured = _coloured(moved, bright, 2**contrast, 2**saturation)
+    # an angle as sine and cosine: a full turn is no turn
+    told = [turned.sin(), turned.cos() - 1, zoom / ZOOM, right / MOVE, down / MOVE]
+    told += [bright / BRIGHT, contrast / CONTRAST, saturation / CONTRAST, (turned != 0).float()]
+    return coloured, torch.stack(told, 1).to(images)
+
+
+def untouched(count: int, device: torch.device) -> Tensor:
+    """Return what is told of images that nothing was done to, (count, FACTS)."""
+    return torch.zeros(count, FACTS, device=device)
+
+
+def _moved(images: Tensor, angle: Tensor, size: Tensor, right: Tensor, down: Tensor) -> Tensor:
+    """Return images turned by angles (radians), enlarged and shifted (parts of the side); all of (B,)."""
+    still = (angle == 0) & (size == 1) & (right == 0) & (down == 0)
+    if bool(still.all()):
+        return images
+    cos, sin = angle.cos() / size, angle.sin() / size
+    # where each place of the new image lies in the old one, in units of half a side
+    back = torch.stack([torch.stack([cos, sin, -2 * right], 1), torch.stack([-sin, cos, -2 * down], 1)], 1)
+    chosen = (~still).nonzero()[:, 0].to(images.device)
+    some = images[chosen]
+    grid = affine_grid(back[~still].to(images), list(some.shape), align_corners=False)
+    return images.index_copy(0, chosen, grid_sample(some, grid, padding_mode="reflection", align_corners=False))
+
+
+def _coloured(images: Tensor, bright: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+    """Return images with another brightness, contrast and saturation; all of (B,)."""
+    bright, contrast, saturation = (one.to(images)[:, None, None, None] for one in (bright, contrast, saturation))
+    grey = (images * images.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+    return (grey + (images - grey) * saturation) * contrast + bright

@@ -8,7 +8,7 @@ from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
 from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
-from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator, Part, classwise
+from cytobench.benchmarks.steps.synthesis import WHOLE, DrawSynthetic, FitGenerator, Part, classwise
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train, Tuned
 from cytobench.datasets.splits import PARTITIONS
@@ -120,6 +120,7 @@ def _split(spec: RunSpec, one: SetSpec, images: RunStep, near: FindNear | None) 
 def _parts(spec: RunSpec, number: int) -> tuple[Part, ...]:
     """Return what training number ``number`` of a generator draws; only the first draws what is tested on."""
     a, b = PARTITIONS
+    a = WHOLE if spec.protocol.learned_from == "whole" else a
     learned = (Part("train", a, spec.synthetic.train), Part("val", a, spec.synthetic.val))
     tested = number == 0 and spec.protocol.pairs != "photographed"
     return (*learned, Part("test", b, spec.synthetic.test)) if tested else learned

@@ -87,13 +87,25 @@ def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
         name, learned, base = one
         said.append(
             f"{name}{f', beginning with {base},' if base else ''} learned from the training part of {learned} alone: "
-            "partition a for synthetic training images, partition b for synthetic test images"
+            + _halves(spec)
+        )
+    for timed in (one for one in spec.generators if one.seconds):
+        said.append(
+            f"{timed.set_name}: {timed.config['steps']:,} steps of a fit, as many as {timed.seconds:g} s allow on this "
+            f"device for all its fits together"
         )
     if spec.generators and spec.synthetic.fits > 1:
         said.append(
             f"every generator was trained {spec.synthetic.fits} times; trials of other seeds learned from other ones"
         )
     return said
+
+
+def _halves(spec: RunSpec) -> str:
+    if spec.protocol.learned_from == "whole":
+        return "all of it"
+    tested = spec.protocol.pairs != "photographed"
+    return "partition a for synthetic training images" + (", partition b for synthetic test images" if tested else "")
 
 
 def gallery(context: Context, side: Side, classes: tuple[str, ...]) -> Gallery:

@@ -1,8 +1,8 @@
 """A run as data: what was asked for, resolved and frozen, with nothing in it that depends on the machine's paths."""
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cytobench import registry
 from cytobench.datasets.awkward import Choices
@@ -28,10 +28,21 @@ class Protocol(Frozen):
     pairs: Literal["same", "all", "photographed"]
     """``same``: every source on its own test part; ``all``: on every target's; ``photographed``: on those of sets that
     no generator made."""
+    learned_from: Literal["half", "whole"] = "half"
+    """Of a set's training part: generators of synthetic training images learn from one half of it, so that those of
+    synthetic test images have another; or from the whole, where no synthetic test set is drawn."""
     ratios: tuple[float, float, float]
     """Shares of train, val and test where a split is drawn."""
     reference: str = ""
     """The publication that the protocol follows."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.learned_from == "whole" and self.pairs != "photographed":
+            raise ValueError(
+                'learned_from = "whole" leaves nothing to draw a synthetic test set from: pairs must be "photographed"'
+            )
+        return self
 
     @field_validator("ratios")
     @classmethod
@@ -45,7 +56,7 @@ class SyntheticCounts(Frozen):
     """Synthetic images per class."""
 
     train: int = Field(ge=1)
-    """Drawn by the generators of partition a."""
+    """Drawn by the generators of partition a, or of the whole training part (``Protocol.learned_from``)."""
     val: int = Field(ge=1)
     """Likewise; other images than train."""
     test: int = Field(ge=1)

@@ -21,7 +21,7 @@ from cytobench.generators.arithmetic import Precision
 from cytobench.generators.averages import Averages
 from cytobench.generators.contract import Conditioning, GeneratorConfig, Profile
 from cytobench.generators.fitting import Learner, fit, seeded
-from cytobench.generators.guess import Gaussian, Guess, White
+from cytobench.generators.guess import Guess, PerClass, White
 from cytobench.generators.non_leaky import FACTS, altered, untouched
 from cytobench.generators.unet import UNet
 from cytobench.progress import Tick
@@ -46,7 +46,7 @@ class FlowConfig(GeneratorConfig):
     attention_side: int = 16
     """Attention at the levels whose maps have at most this side, map pixels."""
     components: int
-    """Principal components of the Gaussian guess that the U-Net improves on; 0 for none."""
+    """Principal components of each class's Gaussian guess that the U-Net improves on; 0 for none."""
     time_mean: float = 0.0
     """Of log(t / (1 − t)) at which it is trained; above 0 there is more noise than image."""
     time_spread: float = Field(default=1.2, gt=0)
@@ -115,8 +115,8 @@ class Flow:
         config = self.config
         held, taught = _held_out(len(images))
         live = seeded(seed, self._build)
-        if isinstance(live.guess, Gaussian):
-            live.guess.learn(_canvas(images[taught], self.side).to(self.device))
+        if live.guess is not None:
+            live.guess.learn(_canvas(images[taught], self.side).to(self.device), torch.from_numpy(labels[taught]))
         averages = Averages(live, config.averages)
         optimizer = torch.optim.Adam(live.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
 
@@ -196,14 +196,16 @@ class Flow:
             config.channels, blocks=config.blocks, patch=config.patch, side=self.side,
             attention_side=config.attention_side, classes=self.classes + 1, facts=FACTS,
         )  # fmt: skip
-        guess = Gaussian(config.components, side=self.side) if config.components else White()
+        side = self.side
+        guess = PerClass(config.components, classes=self.classes, side=side) if config.components else None
         return Drawer(unet.to(memory_format=self.layout), guess).to(self.device)
 
     def _ask(self, network: "Drawer", noised: Tensor, asked: Asked) -> tuple[Guess, Tensor]:
         """Return the guess at images on the straight path, and the U-Net's correction in standard errors."""
         a, s = (one[:, None, None, None] for one in rectified.levels(asked.time))
         scale = a + s  # of the path with a + s = 1 to that with a² + s² = 1
-        guess: Guess = network.guess(noised * scale, a, s)
+        unit = noised * scale
+        guess: Guess = White()(unit, a, s) if network.guess is None else network.guess(unit, a, s, asked.label)
         with arithmetic.autocast(self.config.precision, self.device):
             shown = guess.shown.contiguous(memory_format=self.layout)
             told: Tensor = network.unet(shown, asked.time, asked.label, asked.facts)
@@ -229,7 +231,7 @@ class Flow:
         repeats = max(1, JUDGED // (8 * len(clean)))
         total = 0.0
         for _ in range(repeats):
-            for some, theirs in zip(clean.split(64), labels.split(64), strict=True):
+            for some, theirs in zip(torch.split(clean, 64), torch.split(labels, 64), strict=True):
                 facts = untouched(len(some), self.device)
                 total += float(self._wrong(network, some, theirs, facts, source).mean()) * len(some)
         return total / (repeats * len(clean))
@@ -240,7 +242,7 @@ class Drawer(nn.Module):
 
     average: Tensor
 
-    def __init__(self, unet: UNet, guess: Gaussian | White) -> None:
+    def __init__(self, unet: UNet, guess: PerClass | None) -> None:
         super().__init__()
         self.unet, self.guess = unet, guess
         self.register_buffer("average", torch.zeros(()))

@@ -6,6 +6,7 @@ has no up or down, so they may leak (see :func:`cytobench.generators.fitting.tur
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -41,12 +42,20 @@ def altered(images: Tensor, probability: float, source: torch.Generator) -> tupl
     turned = turned * (torch.rand(count, generator=source) < probability)
     zoom, right, down = amounts(ZOOM), amounts(MOVE), amounts(MOVE)
     bright, contrast, saturation = amounts(BRIGHT), amounts(CONTRAST), amounts(CONTRAST)
-    moved = _moved(images, turned, 2**zoom, right, down)
-    coloured = _coloured(moved, bright, 2**contrast, 2**saturation)
+    moving = (turned != 0) | (zoom != 0) | (right != 0) | (down != 0)
+    images = _where(
+        moving, images, lambda some: _moved(some, turned[moving], 2 ** zoom[moving], right[moving], down[moving])
+    )
+    colouring = (bright != 0) | (contrast != 0) | (saturation != 0)
+    images = _where(
+        colouring,
+        images,
+        lambda some: _coloured(some, bright[colouring], 2 ** contrast[colouring], 2 ** saturation[colouring]),
+    )
     # an angle as sine and cosine: a full turn is no turn
     told = [turned.sin(), turned.cos() - 1, zoom / ZOOM, right / MOVE, down / MOVE]
     told += [bright / BRIGHT, contrast / CONTRAST, saturation / CONTRAST, (turned != 0).float()]
-    return coloured, torch.stack(told, 1).to(images)
+    return images, torch.stack(told, 1).to(images)
 
 
 def untouched(count: int, device: torch.device) -> Tensor:
@@ -54,18 +63,19 @@ def untouched(count: int, device: torch.device) -> Tensor:
     return torch.zeros(count, FACTS, device=device)
 
 
+def _where(chosen: Tensor, images: Tensor, alter: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return images of which the chosen (B,) are altered; the others keep every bit."""
+    rows = chosen.nonzero()[:, 0].to(images.device)
+    return images.index_copy(0, rows, alter(images[rows])) if len(rows) else images
+
+
 def _moved(images: Tensor, angle: Tensor, size: Tensor, right: Tensor, down: Tensor) -> Tensor:
     """Return images turned by angles (radians), enlarged and shifted (parts of the side); all of (B,)."""
-    still = (angle == 0) & (size == 1) & (right == 0) & (down == 0)
-    if bool(still.all()):
-        return images
     cos, sin = angle.cos() / size, angle.sin() / size
     # where each place of the new image lies in the old one, in units of half a side
     back = torch.stack([torch.stack([cos, sin, -2 * right], 1), torch.stack([-sin, cos, -2 * down], 1)], 1)
-    chosen = (~still).nonzero()[:, 0].to(images.device)
-    some = images[chosen]
-    grid = affine_grid(back[~still].to(images), list(some.shape), align_corners=False)
-    return images.index_copy(0, chosen, grid_sample(some, grid, padding_mode="reflection", align_corners=False))
+    grid = affine_grid(back.to(images), list(images.shape), align_corners=False)
+    return grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
 def _coloured(images: Tensor, bright: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:

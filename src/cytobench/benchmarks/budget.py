@@ -88,6 +88,8 @@ def within(resolved: Resolved, context: Context) -> Resolved:
 
 
 def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], context: Context) -> GeneratorSpec:
+    from cytobench.generators.flops import image_flops, step_flops
+
     fits = len(classes) if classwise(one) else 1
     step = TimeStep(
         generator=one.name,
@@ -103,6 +105,17 @@ def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], conte
             f"{one.set_name}: a step takes {each:.2f} s and {one.seconds:g} s are for {fits} fit(s)",
             fix="give more with generator.seconds, or make its network smaller",
         )
+    kind = registry.load("generator", one.name)
+    config = kind.config_type.model_validate({**one.config, "steps": steps})
+    size = {"image_size": image_size, "classes": len(step.classes), "class_names": step.classes}
+    flops = steps * fits * step_flops(kind, config, **size)
     share = f" for each of {fits} classes" if fits > 1 else ""
     say(f"note: {one.set_name}: {duration(one.seconds)} are {steps:,} steps{share}, {each:.3f} s each here")
-    return one.model_copy(update={"config": {**one.config, "steps": steps}})
+    return one.model_copy(
+        update={
+            "config": {**one.config, "steps": steps},
+            "fits": fits,
+            "training_flops": flops,
+            "image_flops": image_flops(kind, config, **size),
+        }
+    )

@@ -120,6 +120,12 @@ class GeneratorSpec(Frozen):
     """Its values of the settings in which the run's generators differ (``--vary``)."""
     seconds: float = Field(default=0, ge=0)
     """What all its fits on one partition may take together on the run's device; 0: the steps are in ``config``."""
+    fits: int = 0
+    """How many these are, where they were given seconds."""
+    training_flops: int = 0
+    """Floating point operations of these fits; likewise."""
+    image_flops: int = 0
+    """Of one drawn image; likewise."""
     config: dict[str, Any]
     """Its whole configuration."""
     trained_on: str

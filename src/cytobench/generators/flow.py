@@ -47,13 +47,13 @@ class FlowConfig(GeneratorConfig):
     """Attention at the levels whose maps have at most this side, map pixels."""
     components: int
     """Principal components of each class's Gaussian guess that the U-Net improves on; 0 for none."""
-    time_mean: float = 0.0
+    time_mean: float = -1.2
     """Of log(t / (1 − t)) at which it is trained; above 0 there is more noise than image."""
-    time_spread: float = Field(default=1.2, gt=0)
+    time_spread: float = Field(default=1.4, gt=0)
     """Its standard deviation."""
     augment: float = Field(ge=0, le=1)
     """Probability of each alteration of a training image; the network is told of them, so that they do not leak."""
-    averages: tuple[float, ...] = Field(default=(0.03, 0.06, 0.12), min_length=1)
+    averages: tuple[float, ...] = Field(default=(0.01, 0.03, 0.06), min_length=1)
     """How far back the moving averages of the weights reach, as parts of the training; the best is taken."""
     unlabelled: float = Field(default=0.1, ge=0, lt=1)
     """Part of the images whose class is not told, so that guidance has something to lead away from."""
@@ -61,7 +61,7 @@ class FlowConfig(GeneratorConfig):
     """How far an image is led from what is drawn without a class; 1 for not at all, at half the cost."""
     evaluations: int = Field(default=20, ge=1)
     """Evaluations of the U-Net for one image."""
-    shift: float = Field(default=1.0, gt=0)
+    shift: float = Field(default=4.0, gt=0)
     """Above 1 more of them are spent where there is more noise."""
     precision: Precision = "auto"
     """Of the arithmetic inside the U-Net."""
@@ -100,8 +100,8 @@ class Flow:
             )  # fmt: skip
         if name == "standard":
             return FlowConfig(
-                steps=20_000, batch=64, learning_rate=6e-4, chunk=chunk, channels=(64, 128, 128), blocks=1,
-                patch=2 * patch, components=60, augment=0.12,
+                steps=20_000, batch=64, learning_rate=1e-3, chunk=chunk, channels=(64, 128, 256), blocks=2,
+                patch=patch, components=60, augment=0.12,
             )  # fmt: skip
         return FlowConfig(
             steps=200, batch=8, learning_rate=4e-3, chunk=25, channels=(16, 32, 32), blocks=1, patch=patch,

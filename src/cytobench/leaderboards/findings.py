@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cytobench.leaderboards.costs import cost_tables
 from cytobench.leaderboards.dials import dial_tables
 from cytobench.leaderboards.results import METRICS, PRIMARY, Question, Results, failed
 from cytobench.leaderboards.statistics import RESAMPLES
@@ -75,6 +76,7 @@ def findings(results: Results) -> list[Table]:
         _differences(results, "backbones", "Which backbones differ", "trained on"),
         _differences(results, "sources", "Which sources differ", "backbone"),
         *dial_tables(results),
+        *cost_tables(results),
     ]
 
 

@@ -55,6 +55,19 @@ class Weights(Part):
     """Hash of the weights' file; None for a random start."""
 
 
+class Cost(Part):
+    """What a generator was given, and what it takes."""
+
+    seconds: float
+    """For all its fits on one partition together, on the device of the run."""
+    fits: int
+    """How many these are."""
+    training_flops: int
+    """Floating point operations of these fits, counted."""
+    image_flops: int
+    """Of one drawn image."""
+
+
 class Generator(Part):
     """What made a synthetic set."""
 
@@ -70,6 +83,8 @@ class Generator(Part):
     """Name of the set that it learned from."""
     nature_of_training: Nature
     """Nature of that set."""
+    cost: Cost | None = None
+    """Where it was given a time instead of steps."""
 
 
 class SetFacts(Part):

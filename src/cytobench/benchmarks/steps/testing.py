@@ -141,5 +141,13 @@ def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str,
             config=generator.config,
             trained_on=generator.trained_on,
             nature_of_training=side.nature_of_training or "real",
+            cost=records.Cost(
+                seconds=generator.seconds,
+                fits=generator.fits,
+                training_flops=generator.training_flops,
+                image_flops=generator.image_flops,
+            )
+            if generator.seconds
+            else None,
         ),
     }

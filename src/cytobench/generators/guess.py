@@ -4,7 +4,7 @@ With the guess and its standard error in hand, the network's target (clean − g
 every noise level (Karras et al. 2022, section 5). :class:`White` takes pixels for independent with unit variance,
 which makes the target −v of Salimans & Ho 2022. :class:`Gaussian` fits a normal distribution to the images, so that
 colours and layout are right from the first step (Wang & Vastola 2024: that is what a diffusion model learns first, and
-slowly); it makes the demo profile possible.
+slowly); it makes the demo profile possible. Guesses that know the class: :mod:`cytobench.generators.labelled_guess`.
 """
 
 from typing import NamedTuple
@@ -35,8 +35,8 @@ class Guess(NamedTuple):
 class White(nn.Module):
     """Guess for independent pixels of mean 0 and variance 1."""
 
-    def forward(self, noised: Tensor, a: Tensor, s: Tensor) -> Guess:
-        """Return the guess for images at levels a and s (B, 1, 1, 1), a² + s² = 1."""
+    def forward(self, noised: Tensor, a: Tensor, s: Tensor, labels: Tensor | None = None) -> Guess:
+        """Return the guess for images at levels a and s (B, 1, 1, 1), a² + s² = 1; labels do not matter."""
         return Guess(a * noised, s, noised)
 
 
@@ -85,8 +85,8 @@ class Gaussian(nn.Module):
         power = torch.fft.fft2(rest, norm="ortho").abs().square().mean(0)
         self.spectrum.copy_(power.clamp(min=SMALLEST_VARIANCE))
 
-    def forward(self, noised: Tensor, a: Tensor, s: Tensor) -> Guess:
-        """Return the guess for images at levels a and s (B, 1, 1, 1): the mean of the posterior (Wiener's filter)."""
+    def forward(self, noised: Tensor, a: Tensor, s: Tensor, labels: Tensor | None = None) -> Guess:
+        """Return the guess for images at levels a and s (B, 1, 1, 1): the posterior's mean (Wiener), for any label."""
         centred = noised - a * self.mean
         flat = centred.flatten(1)
         along = flat @ self.axes.T  # (B, K)

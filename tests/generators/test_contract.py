@@ -1,5 +1,6 @@
 """Every generator of the registry keeps the same contract."""
 
+import inspect
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,17 +12,23 @@ from pydantic import ValidationError
 
 from cytobench import registry
 from cytobench.errors import CytobenchError, Interrupted, TrialFault, UsageFault
+from cytobench.generators import sampling
 from cytobench.generators.contract import GeneratorConfig, Profile
 from tests.generators.toy import discs
 
 SIZE, STEPS, CHUNK = 32, 7, 3
 NAMES = registry.names("generator")
+TOLD_CLASSES = [name for name in NAMES if registry.load("generator", name).conditioning == "class"]
 
 
 def small(name: str, **changes: Any) -> Any:
     plugin = registry.load("generator", name)
     config = plugin.profile("demo", SIZE).model_copy(update={"steps": STEPS, "batch": 4, "chunk": CHUNK} | changes)
-    return plugin(config, image_size=SIZE, classes=1, device=torch.device("cpu"))
+    return plugin(config, image_size=SIZE, classes=classes_of(name), device=torch.device("cpu"))
+
+
+def classes_of(name: str) -> int:
+    return 2 if name in TOLD_CLASSES else 1
 
 
 def fitted(generator: Any, partial: Path, *, seed: int = 0, stop_after: int | None = None) -> Any:
@@ -33,8 +40,9 @@ def fitted(generator: Any, partial: Path, *, seed: int = 0, stop_after: int | No
         if steps == stop_after:
             raise Interrupted(2)
 
-    images = discs(12, SIZE)
-    generator.fit(images, np.zeros(len(images), np.int64), seed=seed, partial=partial, tick=tick)
+    images, labels = discs(12, SIZE), np.arange(12) % generator.classes
+    images[labels == 1] //= 2
+    generator.fit(images, labels, seed=seed, partial=partial, tick=tick)
     return generator
 
 
@@ -56,15 +64,19 @@ class TestContract:
         plugin = registry.load("generator", name)
         config = plugin.profile(profile, size)
         assert isinstance(config, plugin.config_type)
-        plugin(config, image_size=size, classes=1, device=torch.device("cpu"))
+        plugin(config, image_size=size, classes=classes_of(name), device=torch.device("cpu"))
 
     def test_every_field_is_explained(self, name: str) -> None:
-        source = Path(str(registry.found("generator")[name].path)).read_text(encoding="utf-8")
-        own = registry.load("generator", name).config_type.__annotations__
-        for field in own:
-            assert f"\n    {field}: " in source
-            after = source.split(f"\n    {field}: ")[1].split("\n")[1]
-            assert after.startswith('    """'), f"{field} has no docstring"
+        config = registry.load("generator", name).config_type
+        explained: set[str] = set()
+        for owner in config.__mro__[: config.__mro__.index(GeneratorConfig) + 1]:
+            source = inspect.getsource(owner)
+            for field in inspect.get_annotations(owner):
+                if field in config.model_fields:
+                    after = source.split(f"\n    {field}: ")[1].split("\n")[1]
+                    assert after.startswith('    """'), f"{field} has no docstring"
+                    explained.add(field)
+        assert explained == set(config.model_fields)
 
     def test_refuses_unknown_keys(self, name: str) -> None:
         plugin = registry.load("generator", name)
@@ -81,6 +93,10 @@ class TestContract:
             np.testing.assert_array_equal(generator.sample(0, order, seed=5), many[order])
         assert len(np.unique(many.reshape(len(many), -1), axis=0)) == len(many)
         assert not np.array_equal(generator.sample(0, [0], seed=6), many[:1])
+        if generator.classes > 1:
+            other = generator.sample(1, [0, 4], seed=5)
+            generator.sample(0, [0], seed=5)
+            np.testing.assert_array_equal(generator.sample(1, [4, 0], seed=5), other[::-1])
 
     def test_survives_saving(self, name: str, tmp_path: Path) -> None:
         generator = fitted(small(name), tmp_path / "partial")
@@ -139,3 +155,13 @@ class TestContract:
 
         difference = np.abs(drawn("float32") - drawn("bfloat16"))
         assert 0 < difference.mean() < 12
+
+
+@pytest.mark.parametrize("name", TOLD_CLASSES)
+def test_the_label_decides_what_is_drawn(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bright or dim smears, from the same noise."""
+    noise_of = sampling.noise_source
+    monkeypatch.setattr(sampling, "noise_source", lambda seed, label, number: noise_of(seed, 0, number))
+    generator = fitted(small(name, steps=60), tmp_path)
+    bright, dim = (generator.sample(label, range(6), seed=0).mean() for label in (0, 1))
+    assert bright - dim > 3

@@ -39,6 +39,20 @@ def test_weights_are_min_snr_with_the_last_step_kept() -> None:
     assert schedule.weights(s, 5.0)[-1].item() == 1
 
 
+def test_weights_of_the_noise_are_min_snr() -> None:
+    a, s = schedule.signal_and_noise(1000)[:, :-1]
+    snr = a**2 / s**2
+    torch.testing.assert_close(schedule.noise_weights(s, 5.0), torch.minimum(snr, torch.tensor(5.0)) / snr)
+    assert schedule.noise_weights(s, None).unique().tolist() == [1]
+
+
+def test_v_and_noise_weigh_the_same_error_of_the_image_alike() -> None:
+    """Where the cut is far off, both are min-SNR of the clean image's error, but for the + 1 of v."""
+    a, s = schedule.signal_and_noise(1000)[:, 100:200]
+    of_image = schedule.weights(s, 5.0) / s**2, schedule.noise_weights(s, 5.0) * a**2 / s**2
+    torch.testing.assert_close(*of_image)
+
+
 def test_a_batch_spreads_over_the_schedule() -> None:
     source = torch.Generator().manual_seed(0)
     for _ in range(20):

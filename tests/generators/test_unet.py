@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cytobench.generators.ddpm import Ddpm
-from cytobench.generators.unet import HEAD_WIDTH, Attention, UNet, waves
+from cytobench.generators.unet import HEAD_WIDTH, Attention, Block, UNet, waves
 
 
 @pytest.mark.parametrize("patch", [1, 2, 4])
@@ -54,13 +54,43 @@ def test_attention_agrees_with_torch() -> None:
     torch.testing.assert_close(ours(x), expected)
 
 
-def test_the_papers_network_is_the_benchmarks() -> None:
+def test_the_papers_network_is_the_published_one() -> None:
+    """WBC-USID: 5 + 5 levels of two blocks, attention before each change of resolution, learned changes of it."""
     config = Ddpm.profile("paper", 64)
     assert config.channels == (128, 128, 256, 256, 512)
-    assert (config.blocks, config.noise_steps, config.patch) == (2, 1000, 1)
+    assert (config.noise_steps, config.patch) == (1000, 1)
     with torch.device("meta"):
-        network = UNet(config.channels, blocks=2, patch=1, side=64, attention_side=config.attention_side, classes=1)
-    assert all(isinstance(layer, Attention) for layer in [*network.down_attention, *network.up_attention])
+        network = UNet(
+            config.channels, blocks=config.blocks, patch=config.patch, side=64, attention_side=config.attention_side,
+            classes=1,
+        )  # fmt: skip
+        passed: list[str] = []
+        for name, module in network.named_modules():
+            if isinstance(module, Block | Attention) or (name.split(".")[0] in ("shrink", "grow") and "." in name):
+                module.register_forward_hook(lambda layer, _, out: passed.append(_described(layer, out)))
+        network(torch.zeros(1, 3, 64, 64), torch.zeros(1), torch.zeros(1, dtype=torch.long))
+    down = [
+        *("block 128 64", "block 128 64", "attention 128 64", "strided 128 32"),
+        *("block 128 32", "block 128 32", "attention 128 32", "strided 128 16"),
+        *("block 256 16", "block 256 16", "attention 256 16", "strided 256 8"),
+        *("block 256 8", "block 256 8", "attention 256 8", "strided 256 4"),
+        *("block 512 4", "block 512 4", "attention 512 4"),
+    ]
+    middle = ["block 512 4", "attention 512 4", "block 512 4"]
+    up = [
+        *("block 512 4", "block 512 4", "attention 512 4", "transposed 256 8"),
+        *("block 256 8", "block 256 8", "attention 256 8", "transposed 256 16"),
+        *("block 256 16", "block 256 16", "attention 256 16", "transposed 128 32"),
+        *("block 128 32", "block 128 32", "attention 128 32", "transposed 128 64"),
+        *("block 128 64", "block 128 64", "attention 128 64"),
+    ]
+    assert passed == [*down, *middle, *up]
+    assert sum(parameter.numel() for parameter in network.parameters()) == 64_736_387
+
+
+def _described(layer: torch.nn.Module, out: torch.Tensor) -> str:
+    kinds = {Block: "block", Attention: "attention", torch.nn.Conv2d: "strided", torch.nn.ConvTranspose2d: "transposed"}
+    return f"{kinds[type(layer)]} {out.shape[1]} {out.shape[-1]}"
 
 
 def test_waves_are_different_for_different_times() -> None:

@@ -1,13 +1,17 @@
 """The VAE's formulas against torch.distributions, and that it learns."""
 
+import math
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from cytobench.generators.vae import Prior, Vae, VaeConfig, divergence, gaussian_nats
-from tests.generators.toy import discs
+from cytobench.errors import EnvironmentFault
+from cytobench.generators.vae import Prior, Vae, VaeConfig, divergence, gaussian_nats, half_squares
+from cytobench.store import file_sha256
+from tests.generators.toy import discs, write_squeezenet
 
 
 def test_divergence_agrees_with_torch() -> None:
@@ -51,3 +55,61 @@ def test_the_prior_has_the_moments_of_the_mixture() -> None:
     mixture = (means + variances.sqrt() * torch.randn(400, 500, 3, generator=source)).flatten(0, 1)
     torch.testing.assert_close(drawn.mean(0), mixture.mean(0), rtol=0, atol=0.03)
     torch.testing.assert_close(drawn.T.cov(), mixture.T.cov(), rtol=0, atol=0.03)
+
+
+def small(**changes: object) -> VaeConfig:
+    return VaeConfig(
+        **{"steps": 3, "batch": 8, "learning_rate": 4e-3, "chunk": 4, "latent": 4, "width": 4, "precision": "float32"}
+        | changes  # type: ignore[arg-type]
+    )
+
+
+def fitted(config: VaeConfig, place: Path, size: int = 16) -> Vae:
+    model = Vae(config, image_size=size, classes=1, device=torch.device("cpu"))
+    model.fit(discs(12, size), np.zeros(12, np.int64), seed=0, partial=place, tick=lambda _, __: None)
+    return model
+
+
+def test_half_squares_are_nats_at_variance_one() -> None:
+    real, shown = torch.randn(2, 4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    total: torch.Tensor = Normal(shown, torch.ones(())).log_prob(real)  # type: ignore[no-untyped-call]
+    constant = real[0].numel() * math.log(2 * math.pi) / 2
+    torch.testing.assert_close(half_squares(real, shown), -total.sum((1, 2, 3)).mean() - constant)
+
+
+def test_a_large_beta_sends_every_image_to_the_prior(tmp_path: Path) -> None:
+    def away(beta: float) -> float:
+        model = fitted(small(steps=150, beta=beta), tmp_path / str(beta))
+        assert isinstance(model.network, torch.nn.Sequential)
+        prior = model.network[0]
+        assert isinstance(prior, Prior)
+        return float((prior.factor - torch.eye(4)).abs().max() + prior.mean.abs().max())
+
+    assert away(300.0) < 0.1
+    assert away(0.01) > 1
+
+
+def test_the_perceptual_distance_takes_part_and_its_network_is_written_down(tmp_path: Path) -> None:
+    weights = write_squeezenet(tmp_path / "squeezenet.pth")
+    asked = small(perceptual=10.0, features=str(weights), beta=1.0)
+    with_it, without = fitted(asked, tmp_path / "a", 28), fitted(small(beta=1.0), tmp_path / "b", 28)
+    drawn = with_it.sample(0, range(4), seed=0)
+    assert not np.array_equal(drawn, without.sample(0, range(4), seed=0))
+    assert with_it.config.features_sha256 == file_sha256(weights)
+    with_it.save(tmp_path / "saved")
+    weights.unlink()
+    loaded = Vae.load(tmp_path / "saved", torch.device("cpu"))
+    np.testing.assert_array_equal(loaded.sample(0, range(4), seed=0), drawn)
+
+
+def test_looking_up_writes_the_hash_or_says_what_is_missing(tmp_path: Path) -> None:
+    weights = write_squeezenet(tmp_path / "squeezenet.pth")
+    found = Vae.looked_up(small(perceptual=1.0, features=str(weights)), ["a"])
+    assert isinstance(found.config, VaeConfig)
+    assert found.config.features_sha256 == file_sha256(weights)
+    assert "squeezenet.pth" in found.notes[0]
+    assert Vae.looked_up(small(), ["a"]).notes == ()
+    with pytest.raises(EnvironmentFault, match=r"not at .*nowhere.pth") as caught:
+        Vae.looked_up(small(perceptual=1.0, features="nowhere.pth"), ["a"])
+    assert caught.value.exit_code == 4
+    assert "torchvision" in caught.value.fix

@@ -1,6 +1,9 @@
-"""Small images that the tests of the generators make."""
+"""Small images, and weights, that the tests of the generators make."""
+
+from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 
@@ -14,3 +17,13 @@ def discs(count: int, size: int, seed: int = 0) -> NDArray[np.uint8]:
         inside = np.hypot(rows - row, columns - column) < rng.uniform(0.2, 0.3) * size
         image[inside] = np.array([100, 60, 150]) + rng.uniform(-20, 20, 3)
     return np.clip(images + rng.normal(0, 2, images.shape), 0, 255).astype(np.uint8)
+
+
+def write_squeezenet(path: Path) -> Path:
+    """Write a SqueezeNet 1.0 with random weights, as torchvision's files are."""
+    from torchvision.models import squeezenet1_0
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        torch.save(squeezenet1_0(weights=None).state_dict(), path)
+    return path

@@ -107,15 +107,15 @@ def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], conte
         )
     kind = registry.load("generator", one.name)
     config = kind.config_type.model_validate({**one.config, "steps": steps})
-    size = {"image_size": image_size, "classes": len(step.classes), "class_names": step.classes}
-    flops = steps * fits * step_flops(kind, config, **size)
+    names = step.classes
+    training = step_flops(kind, config, image_size=image_size, classes=len(names), class_names=names)
     share = f" for each of {fits} classes" if fits > 1 else ""
     say(f"note: {one.set_name}: {duration(one.seconds)} are {steps:,} steps{share}, {each:.3f} s each here")
     return one.model_copy(
         update={
             "config": {**one.config, "steps": steps},
             "fits": fits,
-            "training_flops": flops,
-            "image_flops": image_flops(kind, config, **size),
+            "training_flops": steps * fits * training,
+            "image_flops": image_flops(kind, config, image_size=image_size, classes=len(names), class_names=names),
         }
     )

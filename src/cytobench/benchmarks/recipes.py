@@ -158,7 +158,7 @@ def _looked_up(name: str, settings: Mapping[str, str], profile: Profile, classes
     config = kind.profile(profile.generators, profile.image_size).model_dump(mode="json")
     chosen = {**config, **{key: value_of(text) for key, text in settings.items()}}
     fits = fitted(kind.config_type, chosen, f"generator {name}")
-    if kind.conditioning != "prompt":
+    if not hasattr(kind, "looked_up"):
         return LookedUp(fits, base="", notes=())
     found: LookedUp = kind.looked_up(fits, classes)
     return found

@@ -87,7 +87,11 @@ class Generator(Protocol):
 
 
 class LookedUp(NamedTuple):
-    """A configuration with all that it names found."""
+    """A configuration with all that it names found.
+
+    Any generator whose configuration names files may have the class method ``looked_up`` of
+    :class:`PromptedGenerator`; the runner asks those that have it.
+    """
 
     config: GeneratorConfig
     """Hashes of weights and texts of prompts are in it."""

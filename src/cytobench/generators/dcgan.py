@@ -1,10 +1,11 @@
 """A deep convolutional generative adversarial network.
 
 Radford et al. 2016: strided convolutions, batch norm in both networks, LeakyReLU in the discriminator, weights that
-begin as N(0, 0.02²). Added: spectral norm in the discriminator (Miyato et al. 2018), two learning rates (Heusel et al.
-2017), a moving average of the generator's weights, and, for few images, shifts of what the discriminator sees (Zhao et
-al. 2020). The discriminator judges real and drawn images in separate passes, so that its batch norm sees when all
-drawn ones are alike: on 400 real cells the same network without it, under a hinge loss, drew one cell over and over.
+begin as N(0, 0.02²). Added: spectral norm in the discriminator (Miyato et al. 2018) or a penalty on its slope at real
+images (R₁, Mescheder et al. 2018), two learning rates (Heusel et al. 2017), a moving average of the generator's
+weights, and, for few images, differentiable augmentation (Zhao et al. 2020). The discriminator judges real and drawn
+images in separate passes, so that its batch norm sees when all drawn ones are alike: on 400 real cells the same network
+without it, under a hinge loss, drew one cell over and over.
 """
 
 import copy
@@ -12,18 +13,20 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import softplus
 from torch.nn.utils.parametrizations import spectral_norm
 
 from cytobench.generators import arithmetic, sampling, saved
 from cytobench.generators.arithmetic import Precision
 from cytobench.generators.contract import Conditioning, GeneratorConfig, Profile
+from cytobench.generators.diff_augment import Kind, altered, chosen
 from cytobench.generators.fitting import Learner, fit, follow, seeded
 from cytobench.progress import Tick
 from cytobench.registry import plugin
@@ -40,8 +43,18 @@ class DcganConfig(GeneratorConfig):
     """Channels at the finest level; each coarser one has twice as many, up to ``8 · width``."""
     discriminator_rate: float = 2.0
     """Learning rate of the discriminator, relative to the generator's (two time scales, Heusel et al. 2017)."""
-    shift: float = 0.0
-    """Largest shift of what the discriminator sees, real or drawn, as a part of the side; 0 for none."""
+    stabiliser: Literal["spectral", "r1", "both", "none"] = "spectral"
+    """What keeps the discriminator from becoming too steep: spectral norm of its weights, a penalty on its slope at
+    real images, both or none."""
+    r1_weight: float = Field(default=1.0, ge=0)
+    """γ of the penalty ``γ / 2 · |∇D|²``."""
+    r1_part: float = Field(default=1.0, gt=0, le=1)
+    """Part of each step's real images at which the slope is taken, never less than two. What a lazy penalty saves by
+    skipping steps is saved evenly, and the penalty expects the same."""
+    augment: tuple[Kind, ...] = ()
+    """What is altered in all that the discriminator sees, real or drawn: translation, cutout, colour."""
+    strength: float = Field(default=1.0, ge=0, le=2)
+    """Of these alterations; 1 for the ranges of Zhao et al. 2020."""
     average: float
     """Decay of the moving average of the generator's weights, per step."""
     precision: Precision = "auto"
@@ -50,7 +63,7 @@ class DcganConfig(GeneratorConfig):
 
 @plugin("generator", "dcgan")
 class Dcgan:
-    """Deep convolutional GAN with spectral norm and a moving average of the weights."""
+    """Deep convolutional GAN with spectral norm or R1, differentiable augmentation on demand, averaged weights."""
 
     conditioning: ClassVar[Conditioning] = "none"
     config_type: ClassVar[type[GeneratorConfig]] = DcganConfig
@@ -93,18 +106,27 @@ class Dcgan:
 
         def learn(real: Tensor, _classes: Tensor, source: torch.Generator) -> Tensor:
             noise = torch.randn(len(real), config.latent, generator=source).to(self.device)
-            moves = [shifts(len(real), int(config.shift * self.side), source) for _ in range(3)]
-            with arithmetic.autocast(self.config.precision, self.device):
+            choices = iter([chosen(len(real), source) for _ in range(3)])
+
+            def seen(images: Tensor) -> Tensor:
+                return altered(images, next(choices), config.augment, config.strength)
+
+            with arithmetic.autocast(config.precision, self.device):
                 drawn = drawer(noise)
-                on_real = judge(shifted(real, moves[0])).float()
-                on_drawn = judge(shifted(drawn.detach(), moves[1])).float()
+            shown = seen(real)
+            with arithmetic.autocast(config.precision, self.device):
+                on_real = judge(shown).float()
+                on_drawn = judge(seen(drawn.detach())).float()
             judge_loss = softplus(-on_real).mean() + softplus(on_drawn).mean()
+            if config.stabiliser in ("r1", "both"):
+                some = max(2, math.ceil(config.r1_part * len(real)))
+                judge_loss = judge_loss + config.r1_weight * slope_penalty(judge, shown[:some])
             judge_step.zero_grad()
             judge_loss.backward()  # type: ignore[no-untyped-call]
             judge_step.step()
             judge.requires_grad_(False)
-            with arithmetic.autocast(self.config.precision, self.device):
-                draw_loss = softplus(-judge(shifted(drawn, moves[2])).float()).mean()
+            with arithmetic.autocast(config.precision, self.device):
+                draw_loss = softplus(-judge(seen(drawn)).float()).mean()
             draw_step.zero_grad()
             draw_loss.backward()  # type: ignore[no-untyped-call]
             draw_step.step()
@@ -160,7 +182,8 @@ class Dcgan:
 
     def _judge(self) -> nn.Module:
         base = self.side // 2**self.levels
-        return judge(_widths(self.config.width, self.levels), base).to(self.device)
+        spectral = self.config.stabiliser in ("spectral", "both")
+        return judge(_widths(self.config.width, self.levels), base, spectral=spectral).to(self.device)
 
 
 def drawer(latent: int, widths: Sequence[int], base: int) -> nn.Sequential:
@@ -188,28 +211,34 @@ def drawer(latent: int, widths: Sequence[int], base: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def judge(widths: Sequence[int], base: int) -> nn.Sequential:
-    """Return the network from images (B, 3, S, S) to scores (B, 1); arguments as in :func:`drawer`."""
+def judge(widths: Sequence[int], base: int, *, spectral: bool) -> nn.Sequential:
+    """Return the network from images (B, 3, S, S) to scores (B, 1); arguments as in :func:`drawer`.
+
+    Args:
+        widths: Channels of each level, from fine to coarse.
+        base: Side of the coarsest map.
+        spectral: Whether the weights of each layer are held to spectral norm 1.
+    """
+
+    def held(layer: nn.Conv2d) -> nn.Module:
+        return spectral_norm(_begun(layer)) if spectral else _begun(layer)
+
     layers: list[nn.Module] = []
     for before, after in pairwise([3, *widths]):
-        layers.append(spectral_norm(_begun(nn.Conv2d(before, after, 4, stride=2, padding=1))))
+        layers.append(held(nn.Conv2d(before, after, 4, stride=2, padding=1)))
         layers += [nn.BatchNorm2d(after)] if layers[1:] else []  # not next to the pixels
         layers.append(nn.LeakyReLU(0.2, inplace=True))
-    return nn.Sequential(*layers, spectral_norm(_begun(nn.Conv2d(widths[-1], 1, base))), nn.Flatten())
+    return nn.Sequential(*layers, held(nn.Conv2d(widths[-1], 1, base)), nn.Flatten())
 
 
-def shifts(count: int, most: int, source: torch.Generator) -> Tensor:
-    """Return whole shifts (count, 2) from −most to most, pixels."""
-    return torch.randint(-most, most + 1, (count, 2), generator=source)
+def slope_penalty(judge: nn.Module, real: Tensor) -> Tensor:
+    """Return half the mean squared slope of the scores at real images (B, 3, S, S) (Mescheder et al. 2018, eq. 9).
 
-
-def shifted(images: Tensor, moves: Tensor) -> Tensor:
-    """Return images (B, C, S, S), each moved by its own (rows, columns); what is left bare shows the edge pixels."""
-    S = images.shape[-1]
-    line = torch.arange(S)
-    picked = (line - moves[:, :, None]).clamp(0, S - 1)  # (B, 2, S): which row and column each place shows
-    rows, columns = one_hot(picked, S).to(images).unbind(1)  # as products, for which every device has a fixed order
-    return rows[:, None] @ images @ columns[:, None].transpose(-1, -2)
+    In float32. Scores of a network with batch norm depend on the whole batch; the slope is that of their sum.
+    """
+    real = real.detach().float().requires_grad_()
+    (slope,) = torch.autograd.grad(judge(real).sum(), real, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean() / 2
 
 
 def _begun(layer: T) -> T:

@@ -21,7 +21,8 @@ from cytobench.generators.arithmetic import Precision
 from cytobench.generators.averages import Averages
 from cytobench.generators.contract import Conditioning, GeneratorConfig, Profile
 from cytobench.generators.fitting import Learner, fit, seeded
-from cytobench.generators.guess import Guess, PerClass, White
+from cytobench.generators.guess import Guess, White
+from cytobench.generators.labelled_guess import Gaussians
 from cytobench.generators.non_leaky import FACTS, altered, untouched
 from cytobench.generators.unet import UNet
 from cytobench.progress import Tick
@@ -115,7 +116,7 @@ class Flow:
         config = self.config
         held, taught = _held_out(len(images))
         live = seeded(seed, self._build)
-        if live.guess is not None:
+        if isinstance(live.guess, Gaussians):
             live.guess.learn(_canvas(images[taught], self.side).to(self.device), torch.from_numpy(labels[taught]))
         averages = Averages(live, config.averages)
         optimizer = torch.optim.Adam(live.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
@@ -192,20 +193,19 @@ class Flow:
 
     def _build(self) -> "Drawer":
         config = self.config
+        labels = self.classes + 1  # the last stands for no class
         unet = UNet(
             config.channels, blocks=config.blocks, patch=config.patch, side=self.side,
-            attention_side=config.attention_side, classes=self.classes + 1, facts=FACTS,
+            attention_side=config.attention_side, classes=labels, facts=FACTS,
         )  # fmt: skip
-        side = self.side
-        guess = PerClass(config.components, classes=self.classes, side=side) if config.components else None
+        guess = Gaussians(config.components, labels=labels, side=self.side) if config.components else White()
         return Drawer(unet.to(memory_format=self.layout), guess).to(self.device)
 
     def _ask(self, network: "Drawer", noised: Tensor, asked: Asked) -> tuple[Guess, Tensor]:
         """Return the guess at images on the straight path, and the U-Net's correction in standard errors."""
         a, s = (one[:, None, None, None] for one in rectified.levels(asked.time))
         scale = a + s  # of the path with a + s = 1 to that with a² + s² = 1
-        unit = noised * scale
-        guess: Guess = White()(unit, a, s) if network.guess is None else network.guess(unit, a, s, asked.label)
+        guess: Guess = network.guess(noised * scale, a, s, asked.label)
         with arithmetic.autocast(self.config.precision, self.device):
             shown = guess.shown.contiguous(memory_format=self.layout)
             told: Tensor = network.unet(shown, asked.time, asked.label, asked.facts)
@@ -242,7 +242,7 @@ class Drawer(nn.Module):
 
     average: Tensor
 
-    def __init__(self, unet: UNet, guess: PerClass | None) -> None:
+    def __init__(self, unet: UNet, guess: Gaussians | White) -> None:
         super().__init__()
         self.unet, self.guess = unet, guess
         self.register_buffer("average", torch.zeros(()))

@@ -4,7 +4,7 @@ With the guess and its standard error in hand, the network's target (clean − g
 every noise level (Karras et al. 2022, section 5). :class:`White` takes pixels for independent with unit variance,
 which makes the target −v of Salimans & Ho 2022. :class:`Gaussian` fits a normal distribution to the images, so that
 colours and layout are right from the first step (Wang & Vastola 2024: that is what a diffusion model learns first, and
-slowly); it makes the demo profile possible. :class:`PerClass` does so for each class.
+slowly); it makes the demo profile possible. Guesses that know the class: :mod:`cytobench.generators.labelled_guess`.
 """
 
 from typing import NamedTuple
@@ -35,8 +35,8 @@ class Guess(NamedTuple):
 class White(nn.Module):
     """Guess for independent pixels of mean 0 and variance 1."""
 
-    def forward(self, noised: Tensor, a: Tensor, s: Tensor) -> Guess:
-        """Return the guess for images at levels a and s (B, 1, 1, 1), a² + s² = 1."""
+    def forward(self, noised: Tensor, a: Tensor, s: Tensor, labels: Tensor | None = None) -> Guess:
+        """Return the guess for images at levels a and s (B, 1, 1, 1), a² + s² = 1; labels do not matter."""
         return Guess(a * noised, s, noised)
 
 
@@ -85,8 +85,8 @@ class Gaussian(nn.Module):
         power = torch.fft.fft2(rest, norm="ortho").abs().square().mean(0)
         self.spectrum.copy_(power.clamp(min=SMALLEST_VARIANCE))
 
-    def forward(self, noised: Tensor, a: Tensor, s: Tensor) -> Guess:
-        """Return the guess for images at levels a and s (B, 1, 1, 1): the mean of the posterior (Wiener's filter)."""
+    def forward(self, noised: Tensor, a: Tensor, s: Tensor, labels: Tensor | None = None) -> Guess:
+        """Return the guess for images at levels a and s (B, 1, 1, 1): the posterior's mean (Wiener), for any label."""
         centred = noised - a * self.mean
         flat = centred.flatten(1)
         along = flat @ self.axes.T  # (B, K)
@@ -104,38 +104,6 @@ class Gaussian(nn.Module):
         everything = torch.cat([self.variances, self.spectrum.flatten()])
         left = everything * s.flatten(1) ** 2 / (a.flatten(1) ** 2 * everything + s.flatten(1) ** 2)  # (B, K + D)
         return (left.sum(1) / self.mean.numel()).sqrt()[:, None, None, None]
-
-
-class PerClass(nn.Module):
-    """Guess for images whose class is known, each from a normal distribution of its own.
-
-    Args:
-        components: Principal components of each class.
-        classes: How many classes; label ``classes`` stands for an image whose class is not told.
-        side: Side of the images, pixels.
-    """
-
-    def __init__(self, components: int, *, classes: int, side: int) -> None:
-        super().__init__()
-        self.members = nn.ModuleList(Gaussian(components, side=side) for _ in range(classes + 1))
-
-    @torch.no_grad()
-    def learn(self, images: Tensor, labels: Tensor) -> None:
-        """Fit to images (N, 3, S, S) in [−1, 1] with labels (N,); a class without images has the guess of all."""
-        for label, member in enumerate(self.members):
-            mine = images[labels == label]
-            assert isinstance(member, Gaussian)
-            member.learn(mine if len(mine) > 1 else images)
-
-    def forward(self, noised: Tensor, a: Tensor, s: Tensor, labels: Tensor) -> Guess:
-        """Return the guess for images at levels a and s (B, 1, 1, 1) with labels (B,)."""
-        clean, error = torch.empty_like(noised), torch.empty_like(a)
-        for label, member in enumerate(self.members):
-            mine = labels == label
-            if bool(mine.any()):
-                guess: Guess = member(noised[mine], a[mine], s[mine])
-                clean[mine], error[mine] = guess.clean, guess.error
-        return Guess(clean, error, clean)
 
 
 def _gain(variance: Tensor, a: Tensor, s: Tensor) -> Tensor:

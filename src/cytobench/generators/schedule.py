@@ -46,6 +46,16 @@ def weights(s: Tensor, gamma: float | None) -> Tensor:
     return (gamma * s**2).clamp(max=1.0)  # SNR + 1 = a²/s² + 1 = 1/s²
 
 
+def noise_weights(s: Tensor, gamma: float | None) -> Tensor:
+    """Return the weight of the squared error of the noise at each noise level s > 0: ``min(SNR, γ) / SNR``.
+
+    This is min-SNR-γ for noise prediction (Hang et al. 2023, section 3.4); without γ the plain loss of Ho et al. 2020.
+    """
+    if gamma is None:
+        return torch.ones_like(s)
+    return (gamma * s**2 / (1 - s**2)).clamp(max=1.0)  # SNR = a²/s²
+
+
 def stratified(count: int, steps: int, source: torch.Generator) -> Tensor:
     """Return steps (count,), one at random from each of ``count`` equal parts of 0 … steps − 1."""
     places = (torch.arange(count) + torch.rand(count, generator=source)) / count

@@ -1,6 +1,6 @@
 """From noise to an image with a network that guesses the clean image.
 
-Both solvers are told the guess ``clean_at(x, step)``, x_0 in [−1, 1] for an image x at a step of the schedule.
+All solvers are told the guess ``clean_at(x, step)``, x_0 in [−1, 1] for an image x at a step of the schedule.
 """
 
 import warnings
@@ -40,6 +40,33 @@ def dpm_solver(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_step
     image = noise
     for step in solver.timesteps.tolist():
         image = solver.step(clean_at(image, step), step, image).prev_sample
+    return image
+
+
+def unipc(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_steps: int) -> Tensor:
+    """Return images by UniPC of order 2, B₂ (Zhao et al. 2023), as diffusers implements it: each guess also corrects
+    the step that led to it. Arguments as in :func:`dpm_solver`.
+    """
+    from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
+
+    steps = spaced(evaluations, noise_steps)
+    # It can't be told at which steps to ask, so it is shown a schedule of these steps alone.
+    kept = schedule.signal_and_noise(noise_steps)[0][steps[::-1]] ** 2
+    kept = kept.clamp(min=2**-24)  # what diffusers takes for no signal at all
+    betas = 1 - kept / torch.cat([kept.new_ones(1), kept[:-1]])
+    solver = UniPCMultistepScheduler(
+        num_train_timesteps=len(steps),
+        trained_betas=betas.numpy(),
+        prediction_type="sample",
+        timestep_spacing="trailing",
+        final_sigmas_type="zero",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        solver.set_timesteps(len(steps))
+    image = noise
+    for step, place in zip(steps, solver.timesteps.tolist(), strict=True):
+        image = solver.step(clean_at(image, step), place, image).prev_sample
     return image
 
 

@@ -2,7 +2,8 @@
 
 Kingma & Welling 2014, with the decoder's variance set to its optimum at every step (σ-VAE, Rybkin et al. 2021), which
 balances sharpness and prior without a β to tune, and a normal prior fitted to where the encoder places the real images
-(Ghosh et al. 2020). An image is the decoder's mean: smooth, as VAEs are.
+(Ghosh et al. 2020). An image is the decoder's mean: smooth, as VAEs are. On demand with a fixed β (Higgins et al. 2017)
+and with a perceptual loss beside the pixels' (Hou et al. 2017).
 """
 
 import math
@@ -14,14 +15,17 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from cytobench.generators import arithmetic, sampling, saved
 from cytobench.generators.arithmetic import Precision
-from cytobench.generators.contract import Conditioning, GeneratorConfig, Profile
+from cytobench.generators.contract import Conditioning, GeneratorConfig, LookedUp, Profile
 from cytobench.generators.fitting import Learner, fit, seeded, turned
+from cytobench.generators.perceptual import Perceptual, find
 from cytobench.progress import Tick
 from cytobench.registry import plugin
+from cytobench.store import file_sha256
 
 
 class VaeConfig(GeneratorConfig):
@@ -31,6 +35,15 @@ class VaeConfig(GeneratorConfig):
     """Dimensions of the latent Gaussian."""
     width: int
     """Channels at the finest level; each coarser one has twice as many, up to ``8 · width``."""
+    beta: float | None = Field(default=None, ge=0)
+    """Weight of the prior against half the squared error of the pixels; null sets the decoder's variance to its best
+    value at every step instead."""
+    perceptual: float = Field(default=0.0, ge=0)
+    """Weight of the perceptual distance, per pixel and colour; 0 for none."""
+    features: str = ""
+    """File with the network of that distance, torchvision's squeezenet1_0; empty looks into torch's cache."""
+    features_sha256: str = ""
+    """Hash of that file; written here when it is found, and held to from then on."""
     precision: Precision = "auto"
     """Of the arithmetic inside the networks."""
 
@@ -61,10 +74,24 @@ class Vae:
             )
         return VaeConfig(steps=220, batch=16, learning_rate=4e-3, chunk=50, latent=32, width=16, precision="float32")
 
+    @classmethod
+    def looked_up(cls, config: VaeConfig, classes: Sequence[str]) -> LookedUp:  # noqa: ARG003  # as the contract has it
+        """Return the configuration with the hash of the file that it names; see the contract.
+
+        Raises:
+            EnvironmentFault: A perceptual distance is asked for, and its weights are not here.
+        """
+        if not config.perceptual:
+            return LookedUp(config, base="", notes=())
+        path = find(config.features)
+        found = config.model_copy(update={"features_sha256": file_sha256(path)})
+        return LookedUp(found, base="", notes=(f"vae compares images by {path.name}, trained on photographs",))
+
     def fit(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], *, seed: int, partial: Path, tick: Tick
     ) -> None:
         """Train on images (N, H, W, 3); see the contract."""
+        distance = self._distance()
         config = self.config
         encode, decode = seeded(seed, lambda: (self._encoder(), self._decoder()))
         optimizer = torch.optim.Adam([*encode.parameters(), *decode.parameters()], lr=config.learning_rate, fused=True)
@@ -74,8 +101,14 @@ class Vae:
             with arithmetic.autocast(self.config.precision, self.device):
                 mean, log_variance = encode(real).float().chunk(2, 1)
                 shown = decode(mean + (log_variance / 2).exp() * noise).float()
-            nats = gaussian_nats(real, shown) + divergence(mean, log_variance).mean()
+            prior = divergence(mean, log_variance).mean()
+            if config.beta is None:
+                nats = gaussian_nats(real, shown) + prior
+            else:
+                nats = half_squares(real, shown) + config.beta * prior
             loss = nats / real[0].numel()
+            if distance is not None:
+                loss = loss + config.perceptual * distance(real, shown).mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_([*encode.parameters(), *decode.parameters()], 1.0)
@@ -121,6 +154,14 @@ class Vae:
         ours.network = nn.Sequential(Prior(ours.config.latent).to(device), seeded(0, ours._decoder)).eval()
         ours.network.load_state_dict(found.tensors)
         return ours
+
+    def _distance(self) -> Perceptual | None:
+        """Return the perceptual distance, if any, and write the hash of its network down."""
+        if not self.config.perceptual:
+            return None
+        found = Perceptual(find(self.config.features), self.config.features_sha256).to(self.device)
+        self.config = self.config.model_copy(update={"features_sha256": found.sha256})
+        return found
 
     @torch.no_grad()
     def _learn_prior(self, encode: nn.Module, images: Tensor) -> "Prior":
@@ -198,3 +239,8 @@ def gaussian_nats(real: Tensor, shown: Tensor) -> Tensor:
     """Return −log N(real; shown, σ²) per image in nats, at the best σ²: the mean squared error (Rybkin et al. 2021)."""
     variance = ((real - shown) ** 2).mean().clamp(min=1e-6)
     return 0.5 * real[0].numel() * (variance.log() + math.log(2 * math.pi) + 1)
+
+
+def half_squares(real: Tensor, shown: Tensor) -> Tensor:
+    """Return half the sum of squared errors per image: −log N(real; shown, 1) in nats, but for a constant."""
+    return 0.5 * ((real - shown) ** 2).flatten(1).sum(1).mean()

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from cytobench.generators.diff_augment import COLOUR, Chosen, altered, chosen, coloured, holed, shifted
+from cytobench.generators.diff_augment import COLOUR, Chosen, Kind, altered, chosen, coloured, holed, shifted
 
-ALL = ("translation", "cutout", "colour")
+ALL: tuple[Kind, ...] = ("translation", "cutout", "colour")
 
 
 def choice(count: int, seed: int = 0) -> Chosen:
@@ -49,9 +49,9 @@ def test_every_image_has_its_own_alteration_and_the_source_decides_it() -> None:
 
 
 @pytest.mark.parametrize("kinds", [(), ALL])
-def test_nothing_asked_for_changes_nothing(kinds: tuple[str, ...]) -> None:
+def test_nothing_asked_for_changes_nothing(kinds: tuple[Kind, ...]) -> None:
     images = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    same = altered(images, choice(3), kinds, strength=0.0)  # type: ignore[arg-type]
+    same = altered(images, choice(3), kinds, strength=0.0)
     torch.testing.assert_close(same, images)
 
 
@@ -59,14 +59,14 @@ def test_the_ranges_are_the_papers() -> None:
     many = choice(4000)
     moved = torch.zeros(4000, 3, 16, 16)
     moved[:, :, 8, 8] = 1.0
-    rows, columns = altered(moved, many, ("translation",), 1.0)[:, 0].nonzero()[:, 1:].T
+    rows, columns = altered(moved, many, ALL[:1], 1.0)[:, 0].nonzero()[:, 1:].T
     assert set(rows.tolist()) == set(columns.tolist()) == set(range(6, 11))
     counts = torch.bincount(rows - 6) / len(rows)
     assert bool((counts - 0.2).abs().max() < 0.04), "every shift is as likely"
-    level = altered(torch.zeros(4000, 3, 4, 4), many, ("colour",), 1.0)[:, 0, 0, 0]
+    level = altered(torch.zeros(4000, 3, 4, 4), many, ALL[2:], 1.0)[:, 0, 0, 0]
     assert level.abs().max().item() == pytest.approx(COLOUR[0], abs=0.01)
     assert level.mean().item() == pytest.approx(0, abs=0.02)
-    holes = 1 - altered(torch.ones(4000, 3, 16, 16), many, ("cutout",), 1.0)[:, 0]
+    holes = 1 - altered(torch.ones(4000, 3, 16, 16), many, ALL[1:2], 1.0)[:, 0]
     assert holes.flatten(1).sum(1).max().item() == 64
 
 

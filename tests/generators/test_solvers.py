@@ -36,7 +36,8 @@ def guess_from_noise(spread: float) -> CleanAt:
         level = torch.stack([a, s])[:, None, None, None, None].expand(2, len(x), 1, 1, 1)
         told = (x - a * exact(x, step)) / s  # at the last step x itself, which tells nothing
         found = known(x, *level, torch.zeros(len(x), dtype=torch.long))
-        return found.clean - found.error * told
+        clean: torch.Tensor = found.clean - found.error * told
+        return clean
 
     return by_noise
 

@@ -35,7 +35,7 @@ class Chosen(NamedTuple):
 
 def chosen(count: int, source: torch.Generator) -> Chosen:
     """Return the random numbers for some images."""
-    return Chosen(*torch.rand(count, 7, generator=source).split([2, 2, 3], dim=1))
+    return Chosen(*torch.split(torch.rand(count, 7, generator=source), [2, 2, 3], dim=1))
 
 
 def altered(images: Tensor, choice: Chosen, kinds: Collection[Kind], strength: float) -> Tensor:

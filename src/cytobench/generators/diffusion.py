@@ -112,7 +112,8 @@ class Denoiser(nn.Module):
     def clean_at(self, noised: Tensor, step: int, labels: Tensor) -> Tensor:
         """Return the clean images (B, 3, S, S) that are expected behind noised ones at one step, not clipped."""
         guess, told = self(noised, torch.full((len(noised),), step), labels)
-        return guess.clean + guess.error * told
+        clean: Tensor = guess.clean + guess.error * told
+        return clean
 
     def loss(self, clean: Tensor, labels: Tensor, source: torch.Generator) -> Tensor:
         """Return the weighted squared error of the correction at random steps, for images (B, 3, S, S)."""
@@ -125,7 +126,8 @@ class Denoiser(nn.Module):
         guess, told = self(a * clean + s * noise, step, labels)
         wrong = told - (clean - guess.clean) / guess.error
         weigh = schedule.noise_weights if noise_predicted else schedule.weights
-        return (weigh(s, config.gamma) * wrong**2).mean()
+        loss: Tensor = (weigh(s, config.gamma) * wrong**2).mean()
+        return loss
 
 
 def _guess(config: DiffusionConfig, labels: int, side: int) -> White | Gaussian | Gaussians | Noisy:

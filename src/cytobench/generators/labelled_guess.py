@@ -34,10 +34,11 @@ class Gaussians(nn.Module):
     def forward(self, noised: Tensor, a: Tensor, s: Tensor, labels: Tensor) -> Guess:
         """Return the guess for images at levels a and s (B, 1, 1, 1), a² + s² = 1, and their labels (B,)."""
         clean, error = torch.empty_like(noised), torch.empty_like(a)
-        for label in labels.unique().tolist():
+        for label, member in enumerate(self.members):
             mine = labels == label
-            guess: Guess = self.members[label](noised[mine], a[mine], s[mine])
-            clean[mine], error[mine] = guess.clean, guess.error
+            if mine.any():
+                guess: Guess = member(noised[mine], a[mine], s[mine])
+                clean[mine], error[mine] = guess.clean, guess.error
         return Guess(clean, error, clean)
 
 

@@ -14,6 +14,7 @@ import click
 from cytobench import __version__
 from cytobench.cli_options import (
     CHOICE_OPTIONS,
+    EVALUATE_OPTIONS,
     GENERATOR_OPTIONS,
     JSON_OPTION,
     OUT_OPTION,
@@ -25,7 +26,7 @@ from cytobench.cli_options import (
 )
 from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault, shown
 
-PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors")
+PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors", "extractors")
 
 
 def main() -> None:
@@ -217,6 +218,22 @@ def generate(generator: str, to: Path, images: int, out: Path, **options: Any) -
         click.echo("\n".join(["waiting:", *(f"  {title}" for title in facts["waiting"])]))
     else:
         click.echo(f"{facts['images']} images of {len(facts['classes'])} classes: {facts['folder']}")
+
+
+@commands.command()
+@decorated(EVALUATE_OPTIONS)
+@OUT_OPTION
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@JSON_OPTION
+def evaluate(to: Path | None, out: Path, as_json: bool, **options: Any) -> None:
+    """Measure synthetic images against real ones: how near they come, whether they collapsed or were copied."""
+    from cytobench.benchmarks.fidelity import evaluate as measuring
+    from cytobench.leaderboards.fidelity_text import markdown
+
+    found = measuring.evaluate(measuring.Asking(**options), out)
+    if to is not None:
+        measuring.write(found, to.absolute())
+    click.echo(json.dumps(found.facts.model_dump(mode="json", by_alias=True)) if as_json else markdown(found.facts))
 
 
 @commands.command(name="list")

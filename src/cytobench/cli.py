@@ -15,6 +15,7 @@ from cytobench import __version__
 from cytobench.cli_options import (
     CHOICE_OPTIONS,
     EVALUATE_OPTIONS,
+    EXTRACTOR_OPTION,
     GENERATOR_OPTIONS,
     JSON_OPTION,
     OUT_OPTION,
@@ -104,6 +105,7 @@ def commands() -> None:
 @click.option("--fold", default="", metavar="K/N", help="The K-th of N rotating splits, as 1/5.")
 @click.option("--weights", multiple=True, callback=pairs, metavar="[BACKBONE=]hub|none|FILE", help="Starting weights.")
 @decorated(GENERATOR_OPTIONS)
+@EXTRACTOR_OPTION
 @click.option(
     "--seeds",
     type=click.IntRange(0),
@@ -133,6 +135,7 @@ def run(**options: Any) -> None:
         weights=options["weights"],
         settings=options["settings"],
         shots_from=options["shots_from"],
+        extractors=options["extractors"],
         seeds=options["seeds"],
         device=options["device"],
     )

@@ -89,6 +89,13 @@ CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--strict", is_flag=True, help="Refuse near-copies in two parts: --near refuse."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds."),
 )
+EXTRACTOR_OPTION = click.option(
+    "--extractor",
+    "extractors",
+    callback=lambda context, option, given: _with_places(names(context, option, given)),
+    metavar="NAME[=PLACE],…",
+    help="What looks at synthetic images (`cytobench list extractors`).  [default: a network of the run]",
+)
 EVALUATE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--real", required=True, metavar="[NAME=]PATH", help="Real images, or the name of a drawn set."),
     click.option(
@@ -99,7 +106,7 @@ EVALUATE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "extractors",
         default="inception",
         show_default=True,
-        callback=names,
+        callback=lambda context, option, given: _with_places(names(context, option, given)),
         metavar="NAME[=PLACE],…",
         help="What looks at the images; `cytobench list extractors`.",
     ),
@@ -135,6 +142,12 @@ def _place(text: str) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:
         raise UsageFault(f"{text}: {error}", fix="write the path out") from None
+
+
+def _with_places(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return extractors with the places of their weights made absolute, as :func:`_place` does."""
+    parts = [text.partition("=") for text in texts]
+    return tuple(f"{name}{sign}{_place(place) if place else ''}" for name, sign, place in parts)
 
 
 def set_options(options: dict[str, Any]) -> dict[str, Any]:

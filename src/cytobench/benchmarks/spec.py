@@ -132,24 +132,6 @@ class BackboneSpec(Frozen):
     """Their hash; None for a random start."""
 
 
-class ExtractorSpec(Frozen):
-    """What turns images into features."""
-
-    name: str
-    """As asked for; before a slash, its plug-in."""
-    model: str
-    """What the plug-in knows it by; empty where there is but one."""
-    origin: str
-    """Where its weights come from: ``hub:<id>``, ``file:<name>``, ``trial/<key>``, ``none``."""
-    sha256: str
-    """Of its weights, or of its code where it has none."""
-
-    @property
-    def plugin(self) -> str:
-        """The plug-in's name."""
-        return self.name.partition("/")[0]
-
-
 class RunSpec(Frozen):
     """Everything that decides a run's numbers."""
 

@@ -3,6 +3,7 @@
 A record is a folder with ``fidelity.json`` and, written last, ``done.json`` with its hash.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -172,3 +173,20 @@ def read(folder: Path) -> FidelityRecord:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityFault(f"{folder} is no record: {error}", fix=remedy) from error
     return FidelityRecord(str(done.get("key", folder.name)), facts, digest(done["files"]))
+
+
+def in_order(records: Sequence[FidelityRecord]) -> tuple[FidelityRecord, ...]:
+    """Return records by set and training, each once.
+
+    Raises:
+        IntegrityFault: Two speak of one training of one set and differ.
+    """
+    found: dict[tuple[str, int], FidelityRecord] = {}
+    for one in records:
+        place = (one.facts.synthetic, one.facts.number)
+        if found.setdefault(place, one).sha256 != one.sha256:
+            raise IntegrityFault(
+                f"two records speak of {one.facts.synthetic}, training {one.facts.number + 1}, and differ",
+                fix="make a board for each run",
+            )
+    return tuple(found[place] for place in sorted(found))

@@ -3,21 +3,18 @@
 import csv
 import io
 from collections.abc import Sequence
+from typing import Any
 
 from cytobench.leaderboards.exports import neutral, plain, to_markdown
-from cytobench.leaderboards.fidelity import FidelityFacts, Reading
-from cytobench.leaderboards.fidelity_tables import HOW, copy_table, figure_tables, problem_table
+from cytobench.leaderboards.fidelity import FidelityFacts, FidelityRecord, Reading
+from cytobench.leaderboards.fidelity_tables import HOW, board_tables
 
 COLUMNS = ("synthetic", "training", "extractor", "images", "n", "figure")
 
 
 def markdown(facts: FidelityFacts) -> str:
     """Return one set's figures as a page: what is wrong first."""
-    tables = [
-        problem_table([(facts.synthetic, one) for one in facts.problems]),
-        *figure_tables(facts),
-        copy_table([(facts.synthetic, one) for one in facts.copies]),
-    ]
+    tables = board_tables([FidelityRecord("", facts, "")])
     title = f"# Fidelity of {plain(facts.synthetic)}"
     lead = f"{facts.images['synthetic']:,} images of {facts.image_size} pixels, {len(facts.classes)} classes."
     return "\n\n".join([title, lead, *(to_markdown(one).strip("\n") for one in tables), plain(HOW)]) + "\n"
@@ -38,3 +35,8 @@ def to_csv(measured: Sequence[FidelityFacts]) -> str:
 
 def _numbers(found: Reading | None) -> list[float | str]:
     return ["", "", ""] if found is None else [found.value, found.low, found.high]
+
+
+def to_json(record: FidelityRecord) -> dict[str, Any]:
+    """Return a record in full precision, with its key and hash."""
+    return {"key": record.key, "sha256": record.sha256, **record.facts.model_dump(mode="json", by_alias=True)}

@@ -1,7 +1,7 @@
 """What an extractor is: it turns images into features, and says what its weights are before it does.
 
-One file in ``extractors/`` with a decorated class makes one; it is named on the command line as ``NAME``, ``NAME=PLACE``
-or ``NAME/MODEL=PLACE``.
+One file in ``extractors/`` with a decorated class makes one; it is named on the command line as ``NAME``,
+``NAME=PLACE`` or ``NAME/MODEL=PLACE``.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cytobench import registry
-from cytobench.benchmarks.spec import ExtractorSpec
+from cytobench.benchmarks.spec import Frozen
 from cytobench.errors import UsageFault
 
 if TYPE_CHECKING:
     import torch
+
+
+class ExtractorSpec(Frozen):
+    """What turns images into features."""
+
+    name: str
+    """As asked for; before a slash, its plug-in."""
+    model: str
+    """What the plug-in knows it by; empty where there is but one."""
+    origin: str
+    """Where its weights come from: ``hub:<id>``, ``file:<name>``, ``trial/<key>``, ``none``."""
+    sha256: str
+    """Of its weights, or of its code where it has none; empty for a trial of the same run, whose key says it all."""
+
+    @property
+    def plugin(self) -> str:
+        """The plug-in's name."""
+        return self.name.partition("/")[0]
+
 
 Network = Callable[["torch.Tensor"], "torch.Tensor"]
 """Takes images (B, 3, S, S) with values in [0, 1], returns features (B, d) in float32; no image's depend on others'."""

@@ -11,6 +11,7 @@ which images were seen is shuffled within each class.
 import numpy as np
 from numpy.typing import NDArray
 
+from cytobench.benchmarks.fidelity import selection
 from cytobench.benchmarks.fidelity.distances import nearest_in
 from cytobench.benchmarks.fidelity.problems import more_than
 from cytobench.benchmarks.fidelity.selection import Shown, matched
@@ -37,7 +38,7 @@ def tests(
     """
     found = [_equal(seen, synthetic)]
     if near:
-        found.append(_near(seen, unseen, synthetic))
+        found.append(_near(seen, unseen, synthetic, classes=classes, seed=seed))
     if unseen is not None:
         found += [_nearer(seen, unseen, synthetic, name, classes=classes, seed=seed) for name in synthetic.features]
     return tuple(one for one in found if one.of)
@@ -69,16 +70,26 @@ def _equal(seen: Shown, synthetic: Shown) -> CopyTest:
     return CopyTest(test=EQUAL, found=found, of=len(synthetic.pixels), usual=0.0, p=0.0 if found else 1.0)
 
 
-def _near(seen: Shown, unseen: Shown | None, synthetic: Shown) -> CopyTest:
+def _near(seen: Shown, unseen: Shown | None, synthetic: Shown, *, classes: int, seed: int) -> CopyTest:
+    """Count synthetic images that are one picture with a seen one, and unseen real ones that are.
+
+    Where nobody says what was seen, each half of the real images is searched for synthetic ones and for the other half.
+    """
     from cytobench.benchmarks.steps.near import between
 
-    found = len({row for row, _ in between(synthetic.pixels, seen.pixels, title="look for copied pictures")})
-    of, usual, real = len(synthetic.pixels), 0, 1
-    if unseen is not None and len(unseen.pixels):
+    pairs = between(synthetic.pixels, seen.pixels, title="look for copied pictures")
+    found, of = len({row for row, _ in pairs}), len(synthetic.pixels)
+    if unseen is not None:
         usual = len({row for row, _ in between(unseen.pixels, seen.pixels, title="the same among real images")})
-        real = len(unseen.pixels)
-    p = more_than(found, of, usual, real) if unseen is not None else float(not found)
-    return CopyTest(test=NEAR, found=found, of=of, usual=usual / real, p=p)
+        p = more_than(found, of, usual, len(unseen.pixels))
+        return CopyTest(test=NEAR, found=found, of=of, usual=usual / max(len(unseen.pixels), 1), p=p)
+    halves = selection.halves(seen, classes, seed=seed)
+    drawn = sum(len({row for row, other in pairs if other in set(half.tolist())}) for half in halves)
+    one, other = (seen.pixels[half] for half in halves)
+    real = between(one, other, title="the same among real images")
+    usual = len({first for first, _ in real}) + len({second for _, second in real})
+    p = more_than(drawn, 2 * of, usual, len(one) + len(other))
+    return CopyTest(test=NEAR, found=found, of=of, usual=usual / max(len(one) + len(other), 1), p=p)
 
 
 def _nearer(seen: Shown, unseen: Shown, synthetic: Shown, extractor: str, *, classes: int, seed: int) -> CopyTest:

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cytobench.benchmarks.fidelity.contract import Found, Network
-from cytobench.benchmarks.spec import ExtractorSpec
+from cytobench.benchmarks.fidelity.contract import ExtractorSpec, Found, Network
 from cytobench.errors import EnvironmentFault, UsageFault
 
 if TYPE_CHECKING:

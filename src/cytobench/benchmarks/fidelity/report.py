@@ -124,7 +124,7 @@ def _reading(figure: _Figure) -> Reading | None:
 
 def _figures(first: NDArray[np.float64], second: NDArray[np.float64], *, few: bool, seed: int) -> dict[Metric, _Figure]:
     """Return all figures of two samples of one size (n, d), real ones first."""
-    n, width = first.shape
+    n = len(first)
     if n < FEWEST:
         return dict.fromkeys(METRICS, _Figure(None, f"{n} images; at least {FEWEST} are needed"))
     if not (np.isfinite(first).all() and np.isfinite(second).all()):

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytobench import registry
-from cytobench.benchmarks.fidelity.contract import Found
-from cytobench.benchmarks.spec import ExtractorSpec
+from cytobench.benchmarks.fidelity.contract import ExtractorSpec, Found
 from cytobench.benchmarks.steps.step import Context, RunStep
+from cytobench.benchmarks.steps.training import WEIGHTS
 from cytobench.datasets.imageset import read_pixels
+from cytobench.errors import TrialFault
 from cytobench.progress import task
 from cytobench.store import atomic
 
@@ -59,7 +60,10 @@ class ExtractFeatures(RunStep):
     def _found(self, context: Context) -> Found:
         """Return the extractor with the place of its weights on this machine."""
         if CLASSIFIER in self.inputs:
-            return Found(self.extractor, context.folder(self.inputs[CLASSIFIER]))
+            trial = context.folder(self.inputs[CLASSIFIER])
+            if not (trial / WEIGHTS).exists():
+                raise TrialFault(f"{self.title()}: the training of that network failed", reason="no network")
+            return Found(self.extractor, trial)
         return Found(self.extractor, context.weights[self.extractor.sha256])
 
 

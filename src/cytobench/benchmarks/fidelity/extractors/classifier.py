@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cytobench.benchmarks.fidelity import penultimate
-from cytobench.benchmarks.fidelity.contract import Found, Network
-from cytobench.benchmarks.spec import ExtractorSpec
+from cytobench.benchmarks.fidelity.contract import ExtractorSpec, Found, Network
 from cytobench.errors import EnvironmentFault, IntegrityFault, UsageFault
 from cytobench.registry import plugin
 from cytobench.store import DONE, file_sha256, is_whole, read_json

@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cytobench.benchmarks.fidelity.contract import Found, Network
-from cytobench.benchmarks.spec import ExtractorSpec
+from cytobench.benchmarks.fidelity.contract import ExtractorSpec, Found, Network
 from cytobench.errors import EnvironmentFault, IntegrityFault, UsageFault
 from cytobench.registry import plugin
 

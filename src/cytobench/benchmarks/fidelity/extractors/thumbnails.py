@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cytobench.benchmarks.fidelity.contract import Found, Network
-from cytobench.benchmarks.spec import ExtractorSpec
+from cytobench.benchmarks.fidelity.contract import ExtractorSpec, Found, Network
 from cytobench.code_version import code_version
 from cytobench.datasets.near.resample import gaussian
 from cytobench.errors import UsageFault
@@ -31,7 +30,7 @@ class Thumbnails:
         return Found(ExtractorSpec(name=name, model="", origin="none", sha256=version), None)
 
     @staticmethod
-    def load(found: Found, device: "torch.device") -> Network:
+    def load(_found: Found, device: "torch.device") -> Network:
         """Return what computes thumbnails, 0 to 1, of any square image."""
 
         def compute(images: "torch.Tensor") -> "torch.Tensor":

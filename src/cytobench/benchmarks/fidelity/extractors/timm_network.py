@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @plugin("extractor", "timm")
 class TimmNetwork:
-    """A timm network before its last layer, as timm/vit_base_patch14_dinov2: its published weights, or timm/NAME=FILE."""
+    """A timm network, DINOv2 too, before its last layer: timm/NAME=FILE, or its published weights without FILE."""
 
     @staticmethod
     def find(name: str, model: str, place: str) -> Found:

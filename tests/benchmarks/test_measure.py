@@ -1,4 +1,4 @@
-"""Inside a run: every synthetic set is measured beside its floor, each training of its generator, and the board shows it."""
+"""Inside a run: every synthetic set is measured beside its floor, each training by itself, and the board shows it."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -112,9 +112,7 @@ EVALUATE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--classes", callback=names, metavar="A,B|common", help="Classes to compare."),
     click.option("--label-map", multiple=True, callback=pairs, metavar="NAME=MAP", help="As of `run`."),
-    click.option(
-        "--image-size", type=click.IntRange(8, 1024), default=0, help="Pixels.  [default: the synthetic images' own]"
-    ),
+    click.option("--image-size", type=click.IntRange(8, 1024), help="Pixels.  [default: the synthetic images' own]"),
     click.option("--few", is_flag=True, help="Give Fréchet distances of fewer images than features, marked."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every choice."),
     click.option("--to", type=click.Path(path_type=Path), help="Write the report and a picture into this folder."),

@@ -1,6 +1,9 @@
 """``cytobench evaluate``: what lies on the disk in, figures and named problems out."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,6 +199,33 @@ def test_the_report_is_written(real: Path, tmp_path: Path) -> None:
     assert "Fréchet distance" in (tmp_path / "report/README.md").read_text()
     with Image.open(tmp_path / "report/examples.png") as picture:
         assert picture.width > SIDE
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["--json"], 0, ""),
+        (["--extractor", "thumbnails", "--few", "--to", "report"], 0, "KID"),
+        (["--extractor", "inceptoin"], 2, "did you mean"),
+        (["--extractor", "inception=nowhere.pth"], 4, "no weights file"),
+        (["--image-size", "4"], 2, "--image-size"),
+        (["--real", "nowhere"], 2, "nothing at"),
+    ],
+)
+def test_the_door(words: list[str], code: int, told: str, real: Path, tmp_path: Path) -> None:
+    place = written(tmp_path / "drawn", {"a": cells(8, 11), "b": cells(8, 12)}, drawn=True)
+    sides = ["--real", str(real), "--synthetic", str(place), "--device", "cpu"]
+    look = [] if "--extractor" in words else ["--extractor", "thumbnails"]
+    found = subprocess.run(
+        [sys.executable, "-m", "cytobench", "evaluate", *sides, *look, *words],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert found.returncode == code, found.stderr
+    assert told in found.stdout + found.stderr
+    assert "Traceback" not in found.stderr
+    if words == ["--json"]:
+        assert FidelityFacts.model_validate(json.loads(found.stdout)).synthetic == "synthetic"
 
 
 class TestGenerated:

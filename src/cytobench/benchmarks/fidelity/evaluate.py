@@ -31,7 +31,6 @@ from cytobench.store import Store, disk_faults
 
 REAL, SYNTHETIC = "real", "synthetic"
 DRAWN = "demo"  # the profile whose number of images a drawn set has here
-SMALLEST_COUNT = 2  # images of a class on a side, or there are no halves
 
 
 class Asking(NamedTuple):
@@ -47,8 +46,8 @@ class Asking(NamedTuple):
     """Those compared; empty for all, which must then be the same."""
     label_map: dict[str, str] = {}
     """By set."""
-    image_size: int = 0
-    """Pixels; 0 takes the synthetic images' own side."""
+    image_size: int | None = None
+    """Pixels; None takes the synthetic images' own side."""
     few: bool = False
     """Fréchet distances of too few images, too."""
     seed: int = 0

@@ -14,6 +14,8 @@ import click
 from cytobench import __version__
 from cytobench.cli_options import (
     CHOICE_OPTIONS,
+    EVALUATE_OPTIONS,
+    EXTRACTOR_OPTION,
     GENERATOR_OPTIONS,
     JSON_OPTION,
     OUT_OPTION,
@@ -25,7 +27,7 @@ from cytobench.cli_options import (
 )
 from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault, shown
 
-PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors")
+PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors", "extractors")
 
 
 def main() -> None:
@@ -103,6 +105,7 @@ def commands() -> None:
 @click.option("--fold", default="", metavar="K/N", help="The K-th of N rotating splits, as 1/5.")
 @click.option("--weights", multiple=True, callback=pairs, metavar="[BACKBONE=]hub|none|FILE", help="Starting weights.")
 @decorated(GENERATOR_OPTIONS)
+@EXTRACTOR_OPTION
 @click.option(
     "--seeds",
     type=click.IntRange(0),
@@ -132,6 +135,7 @@ def run(**options: Any) -> None:
         weights=options["weights"],
         settings=options["settings"],
         shots_from=options["shots_from"],
+        extractors=options["extractors"],
         seeds=options["seeds"],
         device=options["device"],
     )
@@ -217,6 +221,22 @@ def generate(generator: str, to: Path, images: int, out: Path, **options: Any) -
         click.echo("\n".join(["waiting:", *(f"  {title}" for title in facts["waiting"])]))
     else:
         click.echo(f"{facts['images']} images of {len(facts['classes'])} classes: {facts['folder']}")
+
+
+@commands.command()
+@decorated(EVALUATE_OPTIONS)
+@OUT_OPTION
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@JSON_OPTION
+def evaluate(to: Path | None, out: Path, as_json: bool, **options: Any) -> None:
+    """Measure synthetic images against real ones: how near they come, whether they collapsed or were copied."""
+    from cytobench.benchmarks.fidelity import evaluate as measuring
+    from cytobench.leaderboards.fidelity_text import markdown
+
+    found = measuring.evaluate(measuring.Asking(**options), out)
+    if to is not None:
+        measuring.write(found, to.absolute())
+    click.echo(json.dumps(found.facts.model_dump(mode="json", by_alias=True)) if as_json else markdown(found.facts))
 
 
 @commands.command(name="list")

@@ -89,6 +89,34 @@ CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--strict", is_flag=True, help="Refuse near-copies in two parts: --near refuse."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds."),
 )
+EXTRACTOR_OPTION = click.option(
+    "--extractor",
+    "extractors",
+    callback=lambda context, option, given: _with_places(names(context, option, given)),
+    metavar="NAME[=PLACE],…",
+    help="What looks at synthetic images (`cytobench list extractors`); `own` is a network of the run.  [default: own]",
+)
+EVALUATE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--real", required=True, metavar="[NAME=]PATH", help="Real images, or the name of a drawn set."),
+    click.option(
+        "--synthetic", required=True, metavar="[NAME=]PATH", help="A folder that `generate` wrote, or any set."
+    ),
+    click.option(
+        "--extractor",
+        "extractors",
+        default="inception",
+        show_default=True,
+        callback=lambda context, option, given: _with_places(names(context, option, given)),
+        metavar="NAME[=PLACE],…",
+        help="What looks at the images; `cytobench list extractors`.",
+    ),
+    click.option("--classes", callback=names, metavar="A,B|common", help="Classes to compare."),
+    click.option("--label-map", multiple=True, callback=pairs, metavar="NAME=MAP", help="As of `run`."),
+    click.option("--image-size", type=click.IntRange(8, 1024), help="Pixels.  [default: the synthetic images' own]"),
+    click.option("--few", is_flag=True, help="Give Fréchet distances of fewer images than features, marked."),
+    click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of every choice."),
+    click.option("--to", type=click.Path(path_type=Path), help="Write the report and a picture into this folder."),
+)
 OUT_OPTION = click.option(
     "--out", type=click.Path(path_type=Path), default=OUT, show_default=True, help="Where results go."
 )
@@ -112,6 +140,12 @@ def _place(text: str) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError as error:
         raise UsageFault(f"{text}: {error}", fix="write the path out") from None
+
+
+def _with_places(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return extractors with the places of their weights made absolute, as :func:`_place` does."""
+    parts = [text.partition("=") for text in texts]
+    return tuple(f"{name}{sign}{_place(place) if place else ''}" for name, sign, place in parts)
 
 
 def set_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from cytobench import registry
 from cytobench.benchmarks import recipes
+from cytobench.benchmarks.fidelity.contract import Found, find_all
 from cytobench.benchmarks.lookup import FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.spec import (
     BackboneSpec,
@@ -26,6 +27,8 @@ from cytobench.progress import say
 from cytobench.store import Store
 
 DEFAULT_PROTOCOL = "cross-dataset"
+OWN = "own"
+"""What ``--extractor`` calls the run's own network."""
 
 
 class Order(SetOptions):
@@ -51,6 +54,8 @@ class Order(SetOptions):
     """hub, none or a file, by backbone; the empty name is for all."""
     settings: dict[str, str] = {}
     """``--set``: overrides of the profile, as ``training.epochs``."""
+    extractors: tuple[str, ...] = ()
+    """What looks at synthetic images, as typed; ``own``, or none: a network of the run that learned from real ones."""
     seeds: int = 0
     """0: the profile's."""
     device: Asked = "auto"
@@ -66,7 +71,11 @@ class Resolved(NamedTuple):
     surveys: dict[str, Survey]
     """Listed files by the key of the step that decodes them."""
     weights: dict[str, Path | None]
-    """Files of starting weights by hash."""
+    """Files of starting weights, of backbones and extractors, by hash."""
+    extractors: tuple[Found, ...] = ()
+    """What looks at synthetic images."""
+    own_network: bool = True
+    """Whether a network of the run that learned from real ones looks, too."""
 
 
 def resolve(order: Order, store: Store) -> Resolved:
@@ -90,6 +99,7 @@ def resolve(order: Order, store: Store) -> Resolved:
     classes = classes_of(order.classes, sets)
     _check_names(order, [one.name for one in sets])
     backbones, weights = _backbones(order, profile)  # imports torch, so it comes after all that can fail fast
+    looking = find_all([text for text in order.extractors if text != OWN])
     spec = RunSpec(
         protocol_name=order.protocol,
         protocol=protocol,
@@ -110,7 +120,14 @@ def resolve(order: Order, store: Store) -> Resolved:
     )
     images = {one.name: one.step for one in sets}
     surveys = {one.step.key: one.survey for one in sets if one.survey is not None}
-    return Resolved(spec, images, surveys, weights)
+    return Resolved(
+        spec,
+        images,
+        surveys,
+        weights | {one.spec.sha256: one.path for one in looking},
+        looking,
+        own_network=OWN in order.extractors or not order.extractors,
+    )
 
 
 def _set_spec(one: FoundSet) -> SetSpec:

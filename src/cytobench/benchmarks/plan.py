@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from cytobench.benchmarks.fidelity.contract import ExtractorSpec
 from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
+from cytobench.benchmarks.steps.features import CLASSIFIER, ExtractFeatures
+from cytobench.benchmarks.steps.fidelity import REAL, SYNTHETIC, MeasureFidelity, role
 from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
@@ -19,6 +22,10 @@ Column = tuple[Side, ...]
 """A set as trials of different seeds learn from it: one side for all, or one for each training of its generator."""
 
 
+_Made = tuple[GeneratorSpec, Side, list[FitGenerator], DrawSynthetic]
+"""A generator, what it learned from, its fits and what they drew."""
+
+
 class Plan(NamedTuple):
     """Steps whose inputs come before them."""
 
@@ -30,6 +37,11 @@ class Plan(NamedTuple):
     def records(self) -> tuple[Test, ...]:
         """The steps that a board is made of."""
         return tuple(step for step in self.steps if isinstance(step, Test))
+
+    @property
+    def fidelity(self) -> tuple[MeasureFidelity, ...]:
+        """The steps that measure synthetic sets."""
+        return tuple(step for step in self.steps if isinstance(step, MeasureFidelity))
 
     @property
     def trials(self) -> tuple[Train, ...]:
@@ -85,12 +97,14 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
     )
     steps: list[RunStep] = [*images, *near.values(), *splits, *([check] if spec.protocol.pairs == "all" else [])]
     columns: list[Column] = [(side,) for side in sides]
+    drawings: list[_Made] = []
     for generator in spec.generators:
         learned = next(side for side in sides if side.name == generator.trained_on)
         made = [
             synthesis(spec, generator, learned, _parts(spec, number), number) for number in range(spec.synthetic.fits)
         ]
         steps += [step for fits, drawn in made for step in (*fits, drawn)]
+        drawings += [(generator, learned, fits, drawn) for fits, drawn in made]
         columns.append(
             tuple(
                 Side(drawn.name, "synthetic", drawn.reference, drawn.reference, generator, learned.nature)
@@ -98,6 +112,9 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
             )
         )
     steps += _trials(spec, columns, device, tuned)
+    trials = [step for step in steps if isinstance(step, Train)]
+    for made_by in drawings:
+        steps += _fidelity(resolved, made_by, trials, device)
     return Plan(tuple({step.reference: step for step in steps}.values()), tuple(column[0] for column in columns))
 
 
@@ -206,3 +223,46 @@ def _targets(spec: RunSpec, columns: list[Column], source: Column) -> list[Side]
     if spec.protocol.pairs == "same":
         return [source[0]]
     return [column[0] for column in columns if spec.protocol.pairs == "all" or column[0].generator is None]
+
+
+def _fidelity(resolved: Resolved, made: _Made, trials: list[Train], device: Device) -> list[RunStep]:
+    """Return the steps that measure one drawing, through the extractors asked for and the run's own network: the first
+    that learned from the very real set that the generator did."""
+    spec, (generator, learned, fits, drawn) = resolved.spec, made
+    asked = [one.spec for one in resolved.extractors]
+    inputs: dict[str, str] = {}
+    trial = next((one for one in trials if one.source == learned), None)
+    if resolved.own_network and trial is not None:
+        name = f"classifier/{trial.backbone.asked}"
+        asked.append(ExtractorSpec(name=name, model=trial.title(), origin=trial.reference, sha256=""))
+        inputs[CLASSIFIER] = trial.reference
+    looks = {
+        role(one, side): ExtractFeatures(
+            inputs={"images": images} if one.sha256 else {"images": images, **inputs},
+            extractor=one,
+            name=name,
+            device=device.kind,
+        )
+        for one in asked
+        for side, images, name in ((REAL, learned.images, learned.name), (SYNTHETIC, drawn.reference, drawn.name))
+    }
+    part = next(one.partition for one in drawn.parts if one.split == "train")
+    measured = MeasureFidelity(
+        inputs={
+            **inputs,
+            "images": learned.images,
+            "split": learned.split,
+            SYNTHETIC: drawn.reference,
+            **{name: step.reference for name, step in looks.items()},
+            **{f"fit {number}": fit.reference for number, fit in enumerate(fits) if fit.partition == part},
+        },
+        name=drawn.name,
+        number=drawn.number,
+        generator=generator,
+        nature=learned.nature,
+        classes=spec.classes,
+        image_size=spec.image_size,
+        extractors=tuple(asked),
+        seed=spec.seed,
+    )
+    return [*looks.values(), measured]

@@ -14,6 +14,7 @@ from cytobench.benchmarks.steps.training import Side, open_side
 from cytobench.datasets import seal
 from cytobench.datasets.imageset import TABLE, read_table, write_table
 from cytobench.errors import TrialFault
+from cytobench.leaderboards import fidelity
 from cytobench.leaderboards.board import BoardFiles, write_board
 from cytobench.leaderboards.record import Record, read
 from cytobench.leaderboards.sample_grid import Gallery
@@ -61,8 +62,15 @@ def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: st
     used = [*choices(spec, plan, context), *(f"missing because a step failed: {reason}" for reason in reasons)]
     sides = [side for side in plan.sides if side.split not in lost]
     galleries = {side.name: gallery(context, side, spec.classes) for side in sides if side.nature != "real"}
+    measured = [fidelity.read(context.store.folder(step)) for step in plan.fidelity if step.reference not in lost]
     board = write_board(
-        records, folder / BOARD, title=spec.protocol.title, command=command, choices=used, galleries=galleries
+        records,
+        folder / BOARD,
+        title=spec.protocol.title,
+        command=command,
+        choices=used,
+        galleries=galleries,
+        measured=measured,
     )
     _keep(folder / BOARD, galleries)
     write_json(folder / BOARD / CHOICES, used)

@@ -142,6 +142,7 @@ def facts(prepared: Prepared) -> dict[str, Any]:
     code = {f"{kind} ({modules[-1]})": code_version(*modules) for kind, *modules in sorted(steps)}
     return {
         "run": prepared.resolved.spec.model_dump(mode="json"),
+        "extractors": [one.spec.model_dump(mode="json") for one in prepared.resolved.extractors],
         "code": code,
         "device": prepared.context.device._asdict(),
     }
@@ -171,7 +172,8 @@ def _write_down(prepared: Prepared, command: str) -> None:
     write_json(folder / ORDER, prepared.order.model_dump(mode="json"))
     write_json(folder / SPEC, facts(prepared))
     steps = [{"step": step.reference, "title": step.title()} for step in prepared.plan.steps]
-    write_json(folder / PLAN, {"steps": steps, "records": [step.reference for step in prepared.plan.records]})
+    records, measured = ([step.reference for step in some] for some in (prepared.plan.records, prepared.plan.fidelity))
+    write_json(folder / PLAN, {"steps": steps, "records": records, "fidelity": measured})
     write_bytes(folder / COMMAND, f"{command}\n".encode())
 
 

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cytobench.errors import IntegrityFault
+from cytobench.leaderboards import fidelity_text
 from cytobench.leaderboards.canvas import Drawing
 from cytobench.leaderboards.evaluation import evaluate
 from cytobench.leaderboards.exports import plain, to_csv, to_json, to_markdown
+from cytobench.leaderboards.fidelity import FidelityRecord, in_order
+from cytobench.leaderboards.fidelity_tables import HOW as FIDELITY_HOW
+from cytobench.leaderboards.fidelity_tables import board_tables
 from cytobench.leaderboards.figures import figures
 from cytobench.leaderboards.findings import HOW, findings, warnings
 from cytobench.leaderboards.page import Content, page, versions
@@ -27,6 +31,8 @@ class BoardFiles(NamedTuple):
     json: Path
     html: Path
     figures: tuple[Path, ...]
+    fidelity: Path | None = None
+    """Table of what was measured of synthetic sets, where anything was."""
 
 
 def load_records(place: Path) -> list[Record]:
@@ -63,6 +69,7 @@ def write_board(
     command: str,
     choices: Sequence[str],
     galleries: Mapping[str, Gallery],
+    measured: Sequence[FidelityRecord] = (),
 ) -> BoardFiles:
     """Write a board and return where its files are.
 
@@ -73,6 +80,7 @@ def write_board(
         command: The command line that made it.
         choices: What was decided about the data, in sentences.
         galleries: Samples of each set, by its name.
+        measured: Records of fidelity, in any order.
 
     Raises:
         UsageFault: The records cannot share a board.
@@ -81,19 +89,24 @@ def write_board(
     results = evaluate(records)
     names = tuple(galleries)
     samples = tuple(sample_grid(name, gallery, names=names) for name, gallery in galleries.items())
-    content = Content(title, command, tuple(choices), results, tuple(figures(results)), samples)
+    known = in_order(measured)
+    content = Content(title, command, tuple(choices), results, tuple(figures(results)), samples, known)
     files = BoardFiles(
         out / "README.md",
         out / "board.csv",
         out / "board.json",
         out / "index.html",
         tuple(out / "figures" / f"{one.name}.png" for one in (*content.figures, *content.samples)),
+        out / "fidelity.csv" if known else None,
     )
     for path, drawing in zip(files.figures, (*content.figures, *content.samples), strict=True):
         write_bytes(path, drawing.png)
     write_bytes(files.csv, to_csv(results).encode())
+    if files.fidelity is not None:
+        write_bytes(files.fidelity, fidelity_text.to_csv([one.facts for one in known]).encode())
     header = {"title": title, "command": command, "choices": list(choices), "warnings": warnings(results)}
-    write_json(files.json, {**header, **to_json(results)})
+    figured = {"fidelity": [fidelity_text.to_json(one) for one in known]} if known else {}
+    write_json(files.json, {**header, **to_json(results), **figured})
     write_bytes(files.html, page(content).encode())
     write_bytes(files.markdown, readme(content).encode())
     return files
@@ -119,6 +132,9 @@ def readme(content: Content) -> str:
     ]
     lines.append("## Every source on every target\n\nIn bold: trained and tested on the same set.")
     lines += [to_markdown(table) for _, tables in content.cross for table in tables]
+    if content.measured:
+        lines.append(f"## Fidelity\n\n{plain(FIDELITY_HOW)}")
+        lines += [to_markdown(table) for table in board_tables(content.measured)]
     lines += ["## What was run on what", to_markdown(sets(results)), to_markdown(networks(results))]
     if content.choices:
         lines.append("### Choices\n\n" + _bullets(content.choices))

@@ -8,6 +8,9 @@ from typing import NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from cytobench.leaderboards.canvas import Drawing
+from cytobench.leaderboards.fidelity import FidelityRecord
+from cytobench.leaderboards.fidelity_tables import HOW as FIDELITY_HOW
+from cytobench.leaderboards.fidelity_tables import board_tables
 from cytobench.leaderboards.findings import HOW, findings, warnings
 from cytobench.leaderboards.results import METRICS, Results
 from cytobench.leaderboards.tables import (
@@ -34,6 +37,8 @@ class Content(NamedTuple):
     """Made from records."""
     samples: tuple[Drawing, ...]
     """Made from galleries."""
+    measured: tuple[FidelityRecord, ...] = ()
+    """What was measured of synthetic sets."""
 
     @property
     def cross(self) -> list[tuple[str, list[Table]]]:
@@ -59,6 +64,8 @@ def page(content: Content) -> str:
         versions=versions(results),
         figures=_embedded(content.figures),
         samples=_embedded(content.samples),
+        fidelity=board_tables(content.measured),
+        fidelity_how=FIDELITY_HOW,
     )
 
 

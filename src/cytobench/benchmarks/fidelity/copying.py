@@ -1,0 +1,120 @@
+"""Whether images were copied: from the images that the generator has seen, beside real ones that it has not.
+
+Three ways. Equal pixels; one picture in two files (:mod:`cytobench.datasets.near.copies`), counted beside how often it
+happens among real images; and which lies nearer, an image that was seen or one that was not, of as many of each. Seen
+and unseen images are of one distribution, so by chance half of the synthetic ones have a seen image nearest, however
+blurred, poor or alike they are (Platzer & Reutterer 2021, "Holdout-based empirical assessment of mixed-type synthetic
+data", doi:10.3389/fdata.2021.679939). One seen image may be nearest to many, so that the p-value is a permutation's:
+which images were seen is shuffled within each class.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytobench.benchmarks.fidelity import selection
+from cytobench.benchmarks.fidelity.distances import nearest_in
+from cytobench.benchmarks.fidelity.problems import more_than
+from cytobench.benchmarks.fidelity.selection import Shown, matched
+from cytobench.leaderboards.fidelity import ALL, CopyTest, Problem
+from cytobench.seeds import seed_for
+
+ALPHA = 0.01
+SHUFFLES = 2000
+EQUAL, NEAR, NEARER = "equal pixels", "one picture", "nearer to a seen image than to an unseen one"
+
+
+def tests(
+    seen: Shown, unseen: Shown | None, synthetic: Shown, *, classes: int, near: bool, seed: int
+) -> tuple[CopyTest, ...]:
+    """Return every test that can be made.
+
+    Args:
+        seen: Real images that the generator learned from, or all where nobody says which.
+        unseen: Others of the same origin; None when it is not known which were seen.
+        synthetic: What it drew.
+        classes: Codes are below.
+        near: Whether the search for one picture in two files is made: it takes a minute for some ten thousand images.
+        seed: Of choice and shuffles.
+    """
+    found = [_equal(seen, synthetic)]
+    if near:
+        found.append(_near(seen, unseen, synthetic, classes=classes, seed=seed))
+    if unseen is not None:
+        found += [_nearer(seen, unseen, synthetic, name, classes=classes, seed=seed) for name in synthetic.features]
+    return tuple(one for one in found if one.of)
+
+
+def problems(found: tuple[CopyTest, ...]) -> list[Problem]:
+    """Return what the tests show: any equal pixels, and shares that chance does not explain (after Bonferroni)."""
+    return [
+        Problem(name="copied", scope=ALL, text=sentence(one))
+        for one in found
+        if (one.test == EQUAL and one.found) or one.p * len(found) < ALPHA
+    ]
+
+
+def sentence(one: CopyTest) -> str:
+    """Return a test as people say it."""
+    seen = f" ({one.extractor})" if one.extractor else ""
+    what = {
+        EQUAL: "have the pixels of a real image that the generator saw",
+        NEAR: "show one picture with a real image that the generator saw",
+        NEARER: f"lie nearer to a real image that it saw than to one that it did not{seen}",
+    }[one.test]
+    return f"{one.found:,} of {one.of:,} images {what}; by chance {one.usual:.1%}, p = {one.p:.2g}"
+
+
+def _equal(seen: Shown, synthetic: Shown) -> CopyTest:
+    known = {image.tobytes() for image in seen.pixels}
+    found = sum(image.tobytes() in known for image in synthetic.pixels)
+    return CopyTest(test=EQUAL, found=found, of=len(synthetic.pixels), usual=0.0, p=0.0 if found else 1.0)
+
+
+def _near(seen: Shown, unseen: Shown | None, synthetic: Shown, *, classes: int, seed: int) -> CopyTest:
+    """Count synthetic images that are one picture with a seen one, and unseen real ones that are.
+
+    Where nobody says what was seen, each half of the real images is searched for synthetic ones and for the other half.
+    """
+    from cytobench.benchmarks.steps.near import between
+
+    pairs = between(synthetic.pixels, seen.pixels, title="look for copied pictures")
+    found, of = len({row for row, _ in pairs}), len(synthetic.pixels)
+    if unseen is not None:
+        usual = len({row for row, _ in between(unseen.pixels, seen.pixels, title="the same among real images")})
+        p = more_than(found, of, usual, len(unseen.pixels))
+        return CopyTest(test=NEAR, found=found, of=of, usual=usual / max(len(unseen.pixels), 1), p=p)
+    halves = selection.halves(seen, classes, seed=seed)
+    drawn = sum(len({row for row, other in pairs if other in set(half.tolist())}) for half in halves)
+    one, other = (seen.pixels[half] for half in halves)
+    real = between(one, other, title="the same among real images")
+    usual = len({first for first, _ in real}) + len({second for _, second in real})
+    p = more_than(drawn, 2 * of, usual, len(one) + len(other))
+    return CopyTest(test=NEAR, found=found, of=of, usual=usual / max(len(one) + len(other), 1), p=p)
+
+
+def _nearer(seen: Shown, unseen: Shown, synthetic: Shown, extractor: str, *, classes: int, seed: int) -> CopyTest:
+    sides = {"seen": seen, "unseen": unseen}
+    rows = matched(sides, classes, seed=seed)
+    index = [sides[name].features[extractor][rows[name]].astype(np.float64) for name in sides]
+    codes = np.concatenate([sides[name].codes[rows[name]] for name in sides])
+    queries = synthetic.features[extractor].astype(np.float64)
+    queries = queries[np.isfinite(queries).all(axis=1)]
+    if not len(codes) or not len(queries):
+        return CopyTest(test=NEARER, extractor=extractor, found=0, of=0, usual=0.5, p=1.0)
+    nearest = nearest_in(queries, np.concatenate(index))
+    drawn = np.bincount(nearest, minlength=len(codes))  # synthetic images to which each real one is nearest
+    was_seen = np.arange(len(codes)) < len(rows["seen"])
+    found = int(drawn[was_seen].sum())
+    p = _by_shuffling(drawn, was_seen, codes, seed_for(seed, "shuffles", extractor))
+    return CopyTest(test=NEARER, extractor=extractor, found=found, of=len(queries), usual=0.5, p=p)
+
+
+def _by_shuffling(drawn: NDArray[np.int64], was_seen: NDArray[np.bool_], codes: NDArray[np.int64], seed: int) -> float:
+    """Return how often as many are nearest to what is called seen, when that is shuffled within each class."""
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero(codes == code) for code in np.unique(codes)]
+    found, reached = int(drawn[was_seen].sum()), 1  # what was seen is one of the shuffles
+    for _ in range(SHUFFLES - 1):
+        total = sum(int(drawn[rng.permutation(group)[: int(was_seen[group].sum())]].sum()) for group in groups)
+        reached += total >= found
+    return reached / SHUFFLES

@@ -1,0 +1,154 @@
+"""What was measured of synthetic sets, as tables."""
+
+import math
+from collections.abc import Sequence
+
+from scipy import special
+
+from cytobench.leaderboards.fidelity import (
+    METRICS,
+    CopyTest,
+    ExtractorFacts,
+    FidelityFacts,
+    FidelityRecord,
+    Line,
+    Metric,
+    Problem,
+    Reading,
+)
+from cytobench.leaderboards.statistics import LEVEL
+from cytobench.leaderboards.tables import UNIQUE_DIGITS, Entry, Table
+
+HOW = (
+    "Of each class, as many images are taken on every side. Synthetic ones are compared with the reference; the floor "
+    "is the same figure of other real images against the same reference, at the same n: what a perfect generator "
+    "reaches. Intervals are 95 %, from what every single image contributes (jackknife), about the value that sets of "
+    "this size have on average. Over several trainings the value is their mean, and their scatter widens the interval."
+)
+
+
+def board_tables(records: Sequence[FidelityRecord]) -> list[Table]:
+    """Return what is wrong, one table for each extractor and what was copied; nothing when nothing was measured."""
+    if not records:
+        return []
+    facts = [one.facts for one in records]
+    names = {one.synthetic: None for one in facts}
+    looks = {(one.name, one.origin, one.sha256): one for each in facts for one in each.extractors}
+    return [
+        problem_table([(_shown(one), problem) for one in facts for problem in one.problems]),
+        *(
+            _of_extractor([one for one in facts if extractor in one.extractors], extractor, names)
+            for extractor in looks.values()
+        ),
+        copy_table([(_shown(one), test) for one in facts for test in one.copies]),
+    ]
+
+
+def _shown(facts: FidelityFacts) -> str:
+    return facts.synthetic + (f", training {facts.number + 1}" if facts.number else "")
+
+
+def _of_extractor(facts: Sequence[FidelityFacts], extractor: ExtractorFacts, names: dict[str, None]) -> Table:
+    """Return the figures of every set seen through one extractor, each with its floor below."""
+    against = "; ".join(dict.fromkeys(f"{one.reference}; floor: {one.floor}" for one in facts))
+    rows = []
+    for name in names:
+        mine = [one for one in facts if one.synthetic == name]
+        for scope in dict.fromkeys(line.scope for one in mine for line in one.lines):
+            lines = [_lines(one, extractor.name, scope) for one in mine]
+            rows += _rows(name, scope, [one for one in lines if one])
+    return Table(
+        f"Seen by {extractor.name}",
+        f"Against {against}. {extractor.width:,} features, weights {extractor.origin}, SHA-256 "
+        f"{extractor.sha256[:UNIQUE_DIGITS]}.",
+        ("set", "images", "n", "trainings", *METRICS.values()),
+        tuple(rows),
+    )
+
+
+def _lines(facts: FidelityFacts, extractor: str, scope: str) -> dict[Metric, Line]:
+    return {line.metric: line for line in facts.lines if (line.extractor, line.scope) == (extractor, scope)}
+
+
+def _rows(name: str, scope: str, trainings: Sequence[dict[Metric, Line]]) -> list[tuple[Entry, ...]]:
+    if not trainings:
+        return []
+    n = " / ".join(dict.fromkeys(str(next(iter(one.values())).n) for one in trainings))
+    head = (Entry(scope), Entry(n), Entry(str(len(trainings))))
+    drawn = [[one[metric] for one in trainings if metric in one] for metric in METRICS]
+    found = tuple(
+        reading(mean([line.found for line in some]))._replace(note="; ".join(dict.fromkeys(line.note for line in some)))
+        for some in drawn
+    )
+    floor = tuple(reading(mean([line.floor for line in some])) for some in drawn)
+    return [(Entry(name), *head, *found), (Entry("floor: real images"), *head[:2], Entry("–"), *floor)]
+
+
+def mean(readings: Sequence[Reading | None]) -> Reading | None:
+    """Return the mean over trainings; None where one of them has none.
+
+    Its interval joins what each training's own is wide, on average, with the scatter between trainings (Student's t).
+    """
+    known = [one for one in readings if one is not None]
+    if not known or len(known) < len(readings):
+        return None
+    if len(known) == 1:
+        return known[0]
+    values = [one.value for one in known]
+    value = sum(values) / len(values)
+    error = math.sqrt(sum((one - value) ** 2 for one in values) / (len(values) - 1) / len(values))
+    scatter = float(special.stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
+    down = sum(one.value - one.low for one in known) / len(known)
+    up = sum(one.high - one.value for one in known) / len(known)
+    return Reading(value=value, low=value - math.hypot(down, scatter), high=value + math.hypot(up, scatter))
+
+
+def reading(found: Reading | None) -> Entry:
+    """Return a value with its interval as a field."""
+    if found is None:
+        return Entry("–")
+    return Entry(number(found.value), f"[{number(found.low)}, {number(found.high)}]")
+
+
+def number(value: float) -> str:
+    """Return a figure with three digits that count, or three decimals where that is less.
+
+    >>> number(123.456), number(12.3456), number(0.0123), number(0.00001234), number(0.0)
+    ('123', '12.3', '0.012', '1.2e-05', '0.000')
+    """
+    size = abs(value)
+    if size >= 100:
+        return f"{value:,.0f}"
+    if size >= 10:
+        return f"{value:.1f}"
+    return f"{value:.3f}" if size >= 0.001 or size == 0.0 else f"{value:.1e}"
+
+
+def problem_table(problems: Sequence[tuple[str, Problem]]) -> Table:
+    """Return what is wrong, by name; the first of each pair is the set."""
+    rows = tuple(
+        (Entry(shown), Entry(one.name, mark="words"), Entry(one.scope, mark="words"), Entry(one.text, mark="words"))
+        for shown, one in problems
+    )
+    said = "" if rows else "None of what is looked for was found: collapsed, exploded, copied, too few images."
+    return Table("Problems", said, ("set", "problem", "images", "what was seen"), rows)
+
+
+def copy_table(tests: Sequence[tuple[str, CopyTest]]) -> Table:
+    """Return what was looked for among the images that the generator saw; the first of each pair is the set."""
+    rows = tuple(
+        (
+            Entry(shown),
+            Entry(f"{one.test}{f', {one.extractor}' if one.extractor else ''}", mark="words"),
+            Entry(f"{one.found:,} of {one.of:,}"),
+            Entry(f"{one.usual:.1%}"),
+            Entry(f"{one.p:.2g}"),
+        )
+        for shown, one in tests
+    )
+    return Table(
+        "Copies",
+        "Synthetic images beside the real ones that their generator saw, and how often it happens by chance.",
+        ("set", "what is counted", "images", "by chance", "p"),
+        rows,
+    )

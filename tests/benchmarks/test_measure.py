@@ -55,6 +55,13 @@ def test_what_is_named_looks_instead(order: Orders, tmp_path: Path) -> None:
     assert prepare(order(), tmp_path / "out").folder != done.folder
 
 
+def test_the_runs_own_network_looks_beside_others(order: Orders, tmp_path: Path) -> None:
+    done = carry_out(order(extractors=("thumbnails", "own")), tmp_path / "out")
+    [found] = measured(done)
+    assert [one.name for one in found.extractors] == ["thumbnails", "classifier/two-layers"]
+    assert {line.extractor for line in found.lines} == {one.name for one in found.extractors}
+
+
 def test_the_network_that_looks_learned_from_what_the_generator_did(order: Orders, tmp_path: Path) -> None:
     done = carry_out(order(generate_from="y", protocol="same-dataset"), tmp_path / "out")
     [found] = measured(done)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def real(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def measured(real: Path, tmp_path: Path) -> Callable[..., FidelityFacts]:
-    def measure(a: Images, b: Images, **changes: object) -> FidelityFacts:
+    def measure(a: Images, b: Images, **changes: Any) -> FidelityFacts:
         place = written(tmp_path / "drawn", {"a": a, "b": b}, drawn=True)
         asking = Asking(str(real), str(place), ("thumbnails",))._replace(**changes)
         return evaluate(asking, tmp_path / "out").facts
@@ -173,7 +174,7 @@ def test_drawn_images_do_not_pass_for_real_ones(tmp_path: Path) -> None:
         ({"synthetic": "phantom-a"}, "where is it"),
     ],
 )
-def test_wrong_names_are_refused(asking: dict[str, object], told: str, real: Path, tmp_path: Path) -> None:
+def test_wrong_names_are_refused(asking: dict[str, Any], told: str, real: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageFault, match=told):
         evaluate(Asking(str(real), str(real), ("thumbnails",))._replace(**asking), tmp_path / "out")
 

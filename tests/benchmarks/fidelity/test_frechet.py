@@ -16,7 +16,8 @@ Features = NDArray[np.float64]
 def features(n: int, d: int, seed: int, *, shift: float = 0.0, scale: float = 1.0) -> Features:
     rng = np.random.default_rng(seed)
     mixed = np.random.default_rng(d).normal(size=(d, d)) / np.sqrt(d)
-    return (scale * rng.normal(size=(n, d)) + shift) @ mixed
+    rows: Features = (scale * rng.normal(size=(n, d)) + shift) @ mixed
+    return rows
 
 
 def theirs(first: Features, second: Features) -> float:

@@ -109,5 +109,6 @@ def _coverage(balls: _Balls) -> Statistic:
 
 def _of_points(values: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return the jackknife of a mean over the points."""
-    plain = values.astype(np.float64)
-    return plain - plain.mean()
+    plain: NDArray[np.float64] = values.astype(np.float64)
+    plain -= plain.mean()
+    return plain

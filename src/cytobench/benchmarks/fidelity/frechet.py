@@ -35,19 +35,19 @@ class Moments(NamedTuple):
 def moments(features: NDArray[np.floating]) -> Moments:
     """Return mean and covariance factor of features (n, d), at least two of them, all finite."""
     rows = np.asarray(features, dtype=np.float64)
-    mean = rows.mean(axis=0)
-    centred = (rows - mean) / np.sqrt(len(rows) - 1)
+    mean = np.asarray(rows.mean(axis=0), dtype=np.float64)
+    centred: NDArray[np.float64] = (rows - mean) / np.sqrt(len(rows) - 1)
     return Moments(mean, centred, centred if len(rows) <= rows.shape[1] else _factor(centred.T @ centred))
 
 
 def _factor(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return F with F'F = covariance: Cholesky's where the covariance has full rank, else by its eigenvectors."""
     try:
-        return np.linalg.cholesky(covariance).T
+        return np.asarray(np.linalg.cholesky(covariance).T, dtype=np.float64)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(covariance)
         kept = values > len(values) * np.finfo(np.float64).eps * values[-1]
-        return (vectors[:, kept] * np.sqrt(values[kept])).T
+        return np.asarray((vectors[:, kept] * np.sqrt(values[kept])).T, dtype=np.float64)
 
 
 def distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
@@ -92,4 +92,5 @@ def _pull(own: Moments, other: Moments, rotated: NDArray[np.float64], s: NDArray
     spread = np.square(own.centred).sum(axis=1) - (np.square(rotated) / s).sum(axis=1)
     moved = 2.0 * np.sqrt(n - 1) * (own.centred @ (own.mean - other.mean))
     pull: NDArray[np.float64] = n * spread + moved
-    return pull - pull.mean()
+    pull -= pull.mean()
+    return pull

@@ -23,7 +23,8 @@ from cytobench.leaderboards.record import Generator
 from cytobench.progress import task
 from cytobench.store import file_sha256
 
-REAL, SYNTHETIC = "real", "synthetic"
+REAL: Nature = "real"
+SYNTHETIC: Nature = "synthetic"
 
 
 def role(extractor: ExtractorSpec, side: str) -> str:

@@ -16,8 +16,12 @@ def a_step_of_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget.TimeStep, "outcome", lambda _self, _context: 0.5)
 
 
-def fits(tmp_path: Path, *generators: str, **order: dict[str, str]) -> list[FitGenerator]:
-    asked = Order(generators=generators, backbones=(), protocol="generator-league", **order)
+def fits(
+    tmp_path: Path, *generators: str, settings: dict[str, str] | None = None, vary: dict[str, str] | None = None
+) -> list[FitGenerator]:
+    asked = Order(
+        generators=generators, backbones=(), protocol="generator-league", settings=settings or {}, vary=vary or {}
+    )
     return [step for step in prepare(asked, tmp_path).plan.steps if isinstance(step, FitGenerator)]
 
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from cytobench.benchmarks import budget
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.run import prepare
+from cytobench.benchmarks.steps.pace import TimeStep
 from cytobench.benchmarks.steps.synthesis import FitGenerator
 from cytobench.errors import UsageFault
 
 
 @pytest.fixture
 def a_step_of_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget.TimeStep, "outcome", lambda _self, _context: 0.5)
+    monkeypatch.setattr(TimeStep, "outcome", lambda _self, _context: 0.5)
 
 
 def fits(
@@ -53,7 +53,7 @@ def test_a_step_is_timed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def never(*_: object) -> None:
         raise AssertionError("it is known already")
 
-    monkeypatch.setattr(budget.TimeStep, "run", never)
+    monkeypatch.setattr(TimeStep, "run", never)
     again = [step.config["steps"] for step in fits(tmp_path, "vae", settings={"generator.seconds": "60"})]
     assert again == first
     assert min(first) > 1

@@ -25,7 +25,7 @@ from cytobench.cli_options import (
 )
 from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault, shown
 
-PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors")
+PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors", "levels")
 
 
 def main() -> None:

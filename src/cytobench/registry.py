@@ -31,6 +31,7 @@ ROOMS = {
     "protocol": "benchmarks/protocols",
     "profile": "benchmarks/profiles",
     "executor": "benchmarks/executors",
+    "level": "composers/levels",
 }
 """The folder of each kind, below the package and below every path in ``CYTOBENCH_PLUGINS``."""
 

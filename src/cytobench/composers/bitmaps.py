@@ -25,7 +25,7 @@ def count(bits: Bits) -> NDArray[np.int64]:
 
 def moved(bits: Bits, down: NDArray[np.int64], right: NDArray[np.int64], rows: int) -> Bits:
     """Return bitmaps (P, H, W) moved by (P,) pixels, in a window of ``rows`` rows; what leaves the window is gone."""
-    pairs, height, words = bits.shape
+    height, words = bits.shape[1:]
     source = np.arange(rows) - down[:, None]  # (P, rows)
     there = (source >= 0) & (source < height)
     lines = np.take_along_axis(bits, np.clip(source, 0, height - 1)[:, :, None], axis=1)

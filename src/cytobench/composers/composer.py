@@ -5,6 +5,7 @@ neighbours is the same at every level: Complex scene k is Base scene k with cell
 """
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -71,9 +72,7 @@ class Composer:
         UsageFault: A cell that is larger than the scenes.
     """
 
-    def __init__(
-        self, cells: Library, distractors: Library | None, level: Level, *, optics: Optics, seed: int
-    ) -> None:
+    def __init__(self, cells: Library, distractors: Library | None, level: Level, *, optics: Optics, seed: int) -> None:
         self.level, self.optics, self.seed = level, optics, seed
         libraries = (cells,) if distractors is None else (cells, matched(distractors, cells))
         others = libraries[1].masks if len(libraries) > 1 else cells.masks[:0]
@@ -95,6 +94,12 @@ class Composer:
 
     def _shuffled(self, label: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows[np.argsort(uniforms(key_for(self.seed, label, "centres"), rows), kind="stable")]
+
+    def at(self, level: Level) -> "Composer":
+        """Return the composer of the same scenes at another level."""
+        other = copy(self)
+        other.level = level
+        return other
 
     @property
     def classes(self) -> tuple[str, ...]:

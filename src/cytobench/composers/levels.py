@@ -30,13 +30,13 @@ class Level(BaseModel):
     number: tuple[Annotated[int, Field(ge=0, le=MOST_CELLS)], Annotated[int, Field(ge=0, le=MOST_CELLS)]]
     """Fewest and most neighbours; each number between is as likely."""
     white: Share = 0.12
-    """Share of the neighbours that are white cells, of the same kinds as the central ones; the others are distractors."""
+    """Share of the neighbours that are white cells, of the central ones' kinds; the others are distractors."""
     distance: Annotated[float, Field(gt=0, le=0.75)] = 0.3
     """Of a neighbour's middle from the image's middle, as a share of the image's side."""
     spread: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """The distance is drawn evenly from ``distance`` ± this."""
     overlap: Share = 0.85
-    """Largest share of a cell, the smaller of two, on which one other cell may lie; beyond, the place is drawn again."""
+    """Largest share of a cell, the smaller of two, on which another may lie; beyond, the place is drawn again."""
     visible: Share = 0.5
     """Smallest share of the central cell on which no other cell lies."""
     defocus: Annotated[float, Field(ge=0, le=3)] = 0.0

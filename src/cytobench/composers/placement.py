@@ -78,9 +78,7 @@ def centred(squares: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     return np.pad(squares, [(0, 0), around, around])
 
 
-def place(
-    masks: Stock, centres: Indices, scenes: Indices, level: Level, *, size: int, seed: int, name: str
-) -> Placed:
+def place(masks: Stock, centres: Indices, scenes: Indices, level: Level, *, size: int, seed: int, name: str) -> Placed:
     """Put neighbours around central cells.
 
     Args:
@@ -124,7 +122,14 @@ class _Table:
         self.unfinished = np.arange(count)
         self._choose(centres)
         middle = np.full(count, (size - masks.side) // 2)
-        self._put(np.arange(count), 0, middle, middle, self.turns[:, 0], *self._seen(centres, self.turns[:, 0], middle, middle))
+        self._put(
+            np.arange(count),
+            0,
+            middle,
+            middle,
+            self.turns[:, 0],
+            *self._seen(centres, self.turns[:, 0], middle, middle),
+        )
 
     def _draw(self, what: str, *coordinates: Indices | int) -> NDArray[np.float64]:
         return uniforms(key_for(self.seed, self.name, what), *coordinates)
@@ -136,7 +141,9 @@ class _Table:
         scenes = self.scenes[:, None]
         is_white = self._draw("kind", scenes, ranks) < (self.level.white if total > white else 1.0)
         which = self._draw("cell", scenes, ranks)
-        chosen = np.where(is_white, (which * white).astype(np.int64), white + (which * (total - white)).astype(np.int64))
+        chosen = np.where(
+            is_white, (which * white).astype(np.int64), white + (which * (total - white)).astype(np.int64)
+        )
         chosen = np.where((chosen == centres[:, None]) & (white > 1), (chosen + 1) % max(white, 1), chosen)
         self.cells[:, 0] = centres
         self.cells[:, 1:] = np.where(ranks <= self.wanted[:, None], chosen, -1)
@@ -194,7 +201,14 @@ class _Table:
         return bits, boxes, bitmaps.count(bits)
 
     def _apart(
-        self, rows: Indices, rank: int, tops: Indices, lefts: Indices, bits: bitmaps.Bits, boxes: Indices, areas: Indices
+        self,
+        rows: Indices,
+        rank: int,
+        tops: Indices,
+        lefts: Indices,
+        bits: bitmaps.Bits,
+        boxes: Indices,
+        areas: Indices,
     ) -> NDArray[np.bool_]:
         """Tell where a cell lies on none of the earlier ones by more than is allowed."""
         most = self.level.overlap * np.minimum(areas[:, None], self.areas[rows, :rank])  # (m, rank)
@@ -239,7 +253,9 @@ class _Table:
         return UsageFault(
             f"{self.wanted[row]} cells around one do not fit: {ROUNDS} beginnings of scene {self.scenes[row]} of "
             f"{self.name} ended with a cell that found no place in {TRIES} tries",
-            problems=[f"{count:,} positions refused: {reason}" for reason, count in self.reasons.most_common() if count],
+            problems=[
+                f"{count:,} positions refused: {reason}" for reason, count in self.reasons.most_common() if count
+            ],
             fix=f"fewer cells (number, now {list(level.number)}), more overlap (now {level.overlap:g}), less of the "
             f"centre visible (now {level.visible:g}), another distance ({level.distance:g} ± {level.spread:g}), or "
             "smaller cells (a larger field)",

@@ -125,7 +125,7 @@ def _spans(kinds: tuple[Sheets, ...], placed: Placed) -> list[_Span]:
 
 
 def _offsets(side: int, wide: int) -> NDArray[np.int64]:
-    """Return (8, side²): where each pixel of a square goes when the square is turned, in a canvas ``wide`` pixels wide."""
+    """Return (8, side²): where each pixel of a square goes when it is turned, in a canvas ``wide`` pixels wide."""
     own = np.arange(side * side).reshape(1, side, side)
     target = (np.arange(side)[:, None] * wide + np.arange(side)).ravel()
     offsets = np.empty((TURNS, side * side), np.int64)

@@ -4,6 +4,7 @@ Nothing is learned. The background is the brightest colour that many pixels shar
 background around the darkest thing near the middle, cut off where it touches its neighbours by a neck.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -95,10 +96,7 @@ def _otsu(values: Field, bins: int = 96) -> tuple[float, float]:
     i, j = np.triu_indices(bins - 1, 1)
     i, j = i + 1, j + 1
     cuts = (np.zeros_like(i), i, j, np.full_like(i, bins))
-    spread = sum(
-        (moment[b] - moment[a]) ** 2 / np.maximum(weight[b] - weight[a], 1)
-        for a, b in zip(cuts, cuts[1:], strict=False)
-    )
+    spread = sum((moment[b] - moment[a]) ** 2 / np.maximum(weight[b] - weight[a], 1) for a, b in pairwise(cuts))
     best = int(np.argmax(spread))
     return float(edges[i[best]]), float(edges[j[best]])
 

@@ -373,7 +373,8 @@ def _card(composition: Composition, command: str) -> str:
             "- **Classes**: that of the central cell; " + ", ".join(composition.split.classes),
             f"- **Level**: {level.number[0]} to {level.number[1]} neighbours, {level.distance:.0%} ± "
             f"{level.spread:.0%} of the image from its middle, {level.white:.0%} of them white; none lies on "
-            f"another by more than {level.overlap:.0%} of the smaller one; at least {level.visible:.0%} of the central cell is free.",
+            f"another by more than {level.overlap:.0%} of the smaller one; at least {level.visible:.0%} of the central "
+            "cell is free.",
             f"- **Files**: `{PICTURES}/` and `{MASKS}/` (a folder per class; number 1 is the central cell), "
             f"`{ANNOTATIONS}` (COCO: whole masks, boxes, classes, occluded share), `{MANIFEST}`, `{FACTS}` (every "
             f"setting), `{DONE}` (the SHA-256 of every file).",

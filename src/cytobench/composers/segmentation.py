@@ -21,8 +21,6 @@ MIDDLE = 0.2
 """Standard deviation, as a share of the side, of how far from the middle the cell's darkest part may be."""
 NECK = 0.7
 """Parts that hang together by less than this share of the cell's thickness are two cells."""
-REACH = 1.15
-"""How far a cell may reach beyond its thick part, in units of what was taken off to find that part."""
 SMALLEST_SHARE = 0.01
 """Of the picture; less is a speck."""
 SOLID = 0.92
@@ -138,7 +136,7 @@ def _cut_off(objects: Mask, core: Mask, side: int) -> Mask:
     thick = np.isin(labels, own) if len(own) else core
     others = (labels > 0) & ~thick
     away = ndimage.distance_transform_edt(~thick)
-    mask = objects & (away <= REACH * taken)
+    mask = objects & (away <= taken)
     if others.any():
         mask &= away < ndimage.distance_transform_edt(~others)
     smooth = ndimage.gaussian_filter((mask | core).astype(np.float32), side / 64) > 0.5

@@ -29,7 +29,7 @@ class Cutout(NamedTuple):
 
 
 class Library(NamedTuple):
-    """Cells of one kind at one scale, all in squares of one side with the middle of each cell in the middle."""
+    """Cells of one kind at one scale, all in squares of one even side with the middle of each in the middle."""
 
     dense: NDArray[np.float32]
     """(N, side, side, 3): optical density, octaves, 0 to ``DARKEST``."""
@@ -97,6 +97,7 @@ def cut(
     scale = diameter / float(np.median([_diameter(found.mask) for _, found, _, _ in kept]))
     cutouts = [_cutout(picture, found, scale) for picture, found, _, _ in kept]
     side = max(max(one.mask.shape) for one in cutouts)
+    side += side % 2  # even, so that squares of two libraries have one middle in every turn
     squares = [_squared(one, side) for one in cutouts]
     return Library(
         np.stack([one.dense for one in squares]),

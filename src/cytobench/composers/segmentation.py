@@ -23,6 +23,9 @@ NECK = 0.7
 """Parts that hang together by less than this share of the cell's thickness are two cells."""
 SMALLEST_SHARE = 0.01
 """Of the picture; less is a speck."""
+FAINT = 0.1
+"""Octaves; a picture with nothing denser shows nothing."""
+NOTHING = "is no cell"
 SOLID = 0.92
 """Share of its convex hull that a single cell fills."""
 HOLLOW = 0.1
@@ -49,6 +52,9 @@ def segment(image: NDArray[np.uint8]) -> Segmented:
     colours = density(image, background)
     dense = np.linalg.norm(colours, axis=2)
     dense = ndimage.gaussian_filter(dense, side / 128)
+    if dense.max() < FAINT:
+        empty = np.zeros(dense.shape, np.bool_)
+        return Segmented(empty, background, np.full(3, np.nan, np.float32), NOTHING)
     low, high = thresholds(dense)
     from_middle = _from_middle(dense.shape)
     objects = _pallor_filled(dense > low, from_middle)
@@ -149,7 +155,7 @@ def _cut_off(objects: Mask, core: Mask, side: int) -> Mask:
 def _fault(mask: Mask, whole: Mask) -> str:
     area = int(whole.sum())
     if area < max(SMALLEST_SHARE * mask.size, 12):
-        return "no cell in the middle"
+        return NOTHING
     if whole[0].any() or whole[-1].any() or whole[:, 0].any() or whole[:, -1].any():
         return "touches the picture's edge"
     if area - int(mask.sum()) > HOLLOW * area:

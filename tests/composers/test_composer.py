@@ -119,7 +119,7 @@ def test_the_kinds_are_mixed_as_the_level_says(white: Library, red: Library) -> 
 def test_what_cannot_be_placed_ends_with_a_clear_error(white: Library, red: Library) -> None:
     level = Level(number=(25, 25), overlap=0.0, visible=1.0)
     with pytest.raises(UsageFault) as caught:
-        composer(white, red, level).draw("lymphocyte", range(3))
+        composer(white, red, level).draw("lymphocyte", range(1))
     assert "25 cells around one do not fit" in str(caught.value)
     assert "on another cell" in str(caught.value)
     assert "overlap" in caught.value.fix

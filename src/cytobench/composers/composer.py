@@ -85,7 +85,7 @@ class Composer:
         self.masks = np.concatenate([centred(one.masks, self.stock.side) for one in libraries])
         self.labels = tuple(label for one in libraries for label in one.labels)
         self.names = tuple(name for one in libraries for name in one.names)
-        self._sheets = tuple(sheets(one, self.stock.side) for one in libraries)
+        self._sheets = sheets(libraries, self.stock.side)
         self._behind = backdrop(cells.background, cells.grain, optics.image_size, key_for(seed, "background"))
         self._of_class = {
             label: self._shuffled(label, np.flatnonzero(np.array(cells.labels) == label))

@@ -4,7 +4,6 @@ A position is drawn again while the cell would lie on another one by more than t
 of the central one. The pixels are only counted where the boxes do not settle it.
 """
 
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +17,10 @@ from cytobench.errors import UsageFault
 Indices = NDArray[np.int64]
 
 TURNS = 8  # the symmetries of a square: no pixel of a cell is ever interpolated
-TRIES = 60  # positions of one cell
+TRIES = 64  # positions of one cell
+BATCHES = tuple(np.array_split(np.arange(TRIES), [1, 4, 16]))  # tried together; the first that fits is taken
 ROUNDS = 20  # beginnings of one scene
+REASONS = ("outside of the image", "on another cell", "on the central cell")
 
 
 class Stock(NamedTuple):
@@ -118,7 +119,7 @@ class _Table:
         self.boxes = np.zeros((*shape, 4), np.int64)
         self.bits = np.zeros((*shape, *masks.bits.shape[2:]), np.uint64)
         self.hidden = np.zeros((count, *masks.bits.shape[2:]), np.uint64)
-        self.reasons: Counter[str] = Counter()
+        self.refused = np.zeros(len(REASONS), np.int64)
         self.unfinished = np.arange(count)
         self._choose(centres)
         middle = np.full(count, (size - masks.side) // 2)
@@ -155,36 +156,36 @@ class _Table:
         self.hidden[alive] = 0
         for rank in range(1, self.cells.shape[1]):
             todo = alive[self.wanted[alive] >= rank]
-            for attempt in range(TRIES):
+            for attempts in BATCHES:
                 if not len(todo):
                     break
-                todo = todo[~self._try(todo, rank, turn, attempt)]
+                todo = todo[~self._try(todo, rank, turn, attempts)]
             alive = np.setdiff1d(alive, todo, assume_unique=True)
         self.unfinished = np.setdiff1d(self.unfinished, alive, assume_unique=True)
 
-    def _try(self, rows: Indices, rank: int, turn: int, attempt: int) -> NDArray[np.bool_]:
-        """Draw a position for one neighbour of some scenes, keep it where it fits, and tell where it does."""
+    def _try(self, rows: Indices, rank: int, turn: int, attempts: Indices) -> NDArray[np.bool_]:
+        """Draw positions for one neighbour of some scenes, keep the first that fits, and tell where one does."""
         level, side = self.level, self.masks.side
         angle, away, way = (
-            self._draw(what, self.scenes[rows], rank, turn, attempt) for what in ("angle", "distance", "turn of")
+            self._draw(what, self.scenes[rows, None], rank, turn, attempts).ravel()
+            for what in ("angle", "distance", "turn of")
         )
         reach = (level.distance + level.spread * (2 * away - 1)) * self.size
         corner = (self.size - side) / 2
         tops = np.rint(corner + reach * np.sin(2 * np.pi * angle)).astype(np.int64)
         lefts = np.rint(corner + reach * np.cos(2 * np.pi * angle)).astype(np.int64)
         turns = (way * TURNS).astype(np.int64)
-        bits, boxes, areas = self._seen(self.cells[rows, rank], turns, tops, lefts)
-        apart = self._apart(rows, rank, tops, lefts, bits, boxes, areas)
-        shown, hidden = self._shown(rows, tops, lefts, bits, boxes)
-        fits = (areas > 0) & apart & shown
-        self.reasons.update(
-            {"outside of the image": int((areas == 0).sum()), "on another cell": int((~apart).sum()),
-             "on the central cell": int((~shown).sum())}
-        )  # fmt: skip
-        kept = rows[fits]
-        self._put(kept, rank, tops[fits], lefts[fits], turns[fits], bits[fits], boxes[fits], areas[fits])
-        self.hidden[kept] = hidden[fits]
-        return np.asarray(fits)
+        each = np.repeat(rows, len(attempts))
+        bits, boxes, areas = self._seen(self.cells[each, rank], turns, tops, lefts)
+        apart = self._apart(each, rank, tops, lefts, bits, boxes, areas)
+        shown, hidden = self._shown(each, tops, lefts, bits, boxes)
+        fits = ((areas > 0) & apart & shown).reshape(len(rows), len(attempts))
+        self.refused += [np.sum(areas == 0), np.sum(~apart), np.sum(~shown)]
+        found = fits.any(axis=1)
+        first = (np.arange(len(rows)) * len(attempts) + fits.argmax(axis=1))[found]
+        self._put(each[first], rank, tops[first], lefts[first], turns[first], bits[first], boxes[first], areas[first])
+        self.hidden[each[first]] = hidden[first]
+        return np.asarray(found)
 
     def _seen(
         self, cells: Indices, turns: Indices, tops: Indices, lefts: Indices
@@ -253,9 +254,7 @@ class _Table:
         return UsageFault(
             f"{self.wanted[row]} cells around one do not fit: {ROUNDS} beginnings of scene {self.scenes[row]} of "
             f"{self.name} ended with a cell that found no place in {TRIES} tries",
-            problems=[
-                f"{count:,} positions refused: {reason}" for reason, count in self.reasons.most_common() if count
-            ],
+            problems=[f"{count:,} positions {why}" for count, why in zip(self.refused, REASONS, strict=True) if count],
             fix=f"fewer cells (number, now {list(level.number)}), more overlap (now {level.overlap:g}), less of the "
             f"centre visible (now {level.visible:g}), another distance ({level.distance:g} ± {level.spread:g}), or "
             "smaller cells (a larger field)",

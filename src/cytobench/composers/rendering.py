@@ -5,6 +5,8 @@ adds the lanes, so that one scatter-add a pixel does the work of four, and the c
 follows, comes for nothing. The lanes never overflow: see ``UNITS``.
 """
 
+import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +20,16 @@ from cytobench.composers.optics import DARKEST
 from cytobench.composers.placement import TURNS, Placed, turned
 
 LANES = 4
+TOGETHER = 64  # scenes whose canvas stays in the processor's cache
 UNITS = float(int(65535 / ((MOST_CELLS + 1) * DARKEST)))
 """Of density in an octave: 267, so that rounding moves no pixel by more than one grey level."""
 
 
-class Sheets(NamedTuple):
-    """A library's cells as words."""
+class Sheet(NamedTuple):
+    """Cells of about one size as words."""
 
+    cells: NDArray[np.int64]
+    """(N,): which of the stock."""
     words: NDArray[np.uint64]
     """(N, side²)."""
     masks: NDArray[np.bool_]
@@ -43,14 +48,27 @@ class Rendered(NamedTuple):
     """(B, n): pixels of each cell within the picture on which others lie."""
 
 
-def sheets(cells: Library, stock_side: int) -> Sheets:
-    """Return a library ready for scatter-adds."""
-    side = cells.masks.shape[1]
-    lanes = np.empty((*cells.masks.shape, LANES), np.uint16)
-    lanes[..., :3] = np.rint(cells.dense * UNITS)
-    lanes[..., 3] = cells.masks
-    words = lanes.view(np.uint64).reshape(len(lanes), side * side)
-    return Sheets(words, cells.masks.reshape(words.shape), side, (stock_side - side) // 2)
+def sheets(libraries: Sequence[Library], stock_side: int) -> tuple[Sheet, ...]:
+    """Return all cells of a stock ready for scatter-adds, those of one size together: empty rims are not added."""
+    found = []
+    begin = 0
+    for one in libraries:
+        side = one.masks.shape[1]
+        shown = (one.dense > 0).any(axis=3) | one.masks
+        ranks = np.minimum(np.arange(side), np.arange(side)[::-1])  # distance of a row from the square's rim
+        rims = np.min([np.where(shown.any(axis=axis), ranks, side).min(axis=1) for axis in (1, 2)], axis=0)
+        for rim in np.unique(rims):
+            which = np.flatnonzero(rims == rim)
+            inner = np.s_[which, rim : side - rim, rim : side - rim]
+            lanes = np.empty((*one.masks[inner].shape, LANES), np.uint16)
+            lanes[..., :3] = np.rint(one.dense[inner] * UNITS)
+            lanes[..., 3] = one.masks[inner]
+            words = lanes.view(np.uint64).reshape(len(which), -1)
+            inset = (stock_side - side) // 2 + int(rim)
+            masks = one.masks[inner].reshape(words.shape)
+            found.append(Sheet(begin + which, words, masks, side - 2 * int(rim), inset))
+        begin += len(one.masks)
+    return tuple(found)
 
 
 def backdrop(colour: NDArray[np.float32], grain: float, size: int, seed: int) -> NDArray[np.float32]:
@@ -63,7 +81,7 @@ def backdrop(colour: NDArray[np.float32], grain: float, size: int, seed: int) ->
 
 
 def render(
-    kinds: tuple[Sheets, ...],
+    kinds: tuple[Sheet, ...],
     placed: Placed,
     behind: NDArray[np.float32],
     *,
@@ -73,14 +91,32 @@ def render(
     """Return the pictures of placed cells.
 
     Args:
-        kinds: The sheets of the stock's libraries, in the stock's order.
+        kinds: The stock's cells, sheet by sheet.
         placed: What lies where.
         behind: The background, (S, S, 4).
         strength: Factor of the stain of each scene in red, green and blue, (B, 3); None leaves it.
         blur: Standard deviation, pixels, of the defocus of everything but the background.
     """
+    count = len(placed.cells)
+    parts = [np.s_[first : first + TOGETHER] for first in range(0, count, TOGETHER)]
+    found = [
+        _rendered(
+            kinds, Placed(*(one[part] for one in placed)), behind, None if strength is None else strength[part], blur
+        )
+        for part in parts
+    ]
+    return Rendered(*(np.concatenate(both) for both in zip(*found, strict=True)))
+
+
+def _rendered(
+    kinds: tuple[Sheet, ...],
+    placed: Placed,
+    behind: NDArray[np.float32],
+    strength: NDArray[np.float32] | None,
+    blur: float,
+) -> Rendered:
     size, count = len(behind), len(placed.cells)
-    spans = list(_spans(kinds, placed))
+    spans = _spans(kinds, placed)
     edge = max([0, *(max(-one.first.min(), (one.first + one.sheet.side).max() - size) for one in spans)])
     wide = size + 2 * int(edge)
     canvas = np.zeros(count * wide * wide, np.uint64)
@@ -100,30 +136,33 @@ def render(
 
 
 class _Span(NamedTuple):
-    """The placements whose cells are of one library."""
+    """The placements whose cells are of one sheet."""
 
-    sheet: Sheets
+    sheet: Sheet
     cells: NDArray[np.int64]
     rows: NDArray[np.int64]
     ranks: NDArray[np.int64]
     turns: NDArray[np.int64]
     first: NDArray[np.int64]
-    """(P, 2): row and column in the picture of the library's own square."""
+    """(P, 2): row and column in the picture of the sheet's square."""
 
 
-def _spans(kinds: tuple[Sheets, ...], placed: Placed) -> list[_Span]:
-    spans, begin = [], 0
-    for sheet in kinds:
-        end = begin + len(sheet.words)
-        rows, ranks = np.nonzero((placed.cells >= begin) & (placed.cells < end))
-        if len(rows):
-            at = (rows, ranks)
-            first = np.stack([placed.tops[at], placed.lefts[at]], axis=1) + sheet.inset
-            spans.append(_Span(sheet, placed.cells[at] - begin, rows, ranks, placed.turns[at], first))
-        begin = end
+def _spans(kinds: tuple[Sheet, ...], placed: Placed) -> list[_Span]:
+    total = 1 + max(int(sheet.cells.max()) for sheet in kinds)
+    kind_of, row_of = np.zeros((2, total + 1), np.int64)  # the last for the -1 of no cell
+    kind_of[-1] = -1
+    for kind, sheet in enumerate(kinds):
+        kind_of[sheet.cells], row_of[sheet.cells] = kind, np.arange(len(sheet.cells))
+    kinds_here = kind_of[placed.cells]
+    spans = []
+    for kind in np.unique(kinds_here[kinds_here >= 0]).tolist():
+        rows, ranks = at = np.nonzero(kinds_here == kind)
+        first = np.stack([placed.tops[at], placed.lefts[at]], axis=1) + kinds[kind].inset
+        spans.append(_Span(kinds[kind], row_of[placed.cells[at]], rows, ranks, placed.turns[at], first))
     return spans
 
 
+@functools.lru_cache(maxsize=64)
 def _offsets(side: int, wide: int) -> NDArray[np.int64]:
     """Return (8, side²): where each pixel of a square goes when it is turned, in a canvas ``wide`` pixels wide."""
     own = np.arange(side * side).reshape(1, side, side)

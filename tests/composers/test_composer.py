@@ -48,7 +48,7 @@ def test_pictures_are_the_product_of_transmittances(white: Library, red: Library
     scenes = ours.draw("neutrophil", range(8))
     placed, pad = scenes.placed, ours.stock.side
     for row in range(8):
-        light = np.zeros((64 + 2 * pad, 64 + 2 * pad, 3))
+        light = np.zeros((64 + 2 * pad, 64 + 2 * pad, 3), np.float32)
         for rank in np.flatnonzero(placed.cells[row] >= 0):
             cell = placed.cells[row, rank]
             library = white if cell < len(white.masks) else matched(red, white)

@@ -39,8 +39,8 @@ def medians(works: dict[str, Callable[[], object]], *, rounds: int = 3) -> dict[
 class PillowComposer:
     """What people write: RGBA crops pasted with their masks one by one; overlaps counted on pasted masks."""
 
-    def __init__(self, ours: Composer, libraries: list[Library], background: tuple[int, int, int]) -> None:
-        self.ours, self.background = ours, background
+    def __init__(self, ours: Composer, libraries: list[Library], background: tuple[int, ...]) -> None:
+        self.ours, self.background = ours, (background[0], background[1], background[2])
         self.crops: list[Image.Image] = []
         for library in libraries:
             light = np.clip(library.background * transmittance(library.dense), 0, 255)
@@ -76,7 +76,8 @@ class PillowComposer:
         white, total = self.ours.stock.white, len(self.crops)
         images = []
         for number in range(count):
-            scene, masks = Image.new("RGB", (64, 64), self.background), []
+            scene = Image.new("RGB", (64, 64), self.background)
+            masks: list[tuple[Image.Image, int]] = []
             for rank in range(1 + int(rng.integers(10, 21))):
                 is_white = rank == 0 or rng.random() < LEVEL.white
                 cell = int(rng.integers(0, white) if is_white else rng.integers(white, total))
@@ -85,9 +86,9 @@ class PillowComposer:
                     turn, angle = int(rng.integers(8)), rng.uniform(0, 2 * np.pi)
                     reach = 0 if rank == 0 else 64 * (LEVEL.distance + LEVEL.spread * rng.uniform(-1, 1))
                     crop = self.turned(self.crops[cell], turn)
-                    at = tuple(int(32 - crop.width / 2 + reach * one) for one in (np.cos(angle), np.sin(angle)))
+                    x, y = (int(32 - crop.width / 2 + reach * one) for one in (np.cos(angle), np.sin(angle)))
                     mask = Image.new("1", (64, 64))
-                    mask.paste(self.turned(self.masks[cell], turn), at)
+                    mask.paste(self.turned(self.masks[cell], turn), (x, y))
                     own = mask.histogram()[255]
                     shares = [
                         ImageChops.logical_and(mask, other).histogram()[255] / max(1, min(own, area))
@@ -95,7 +96,7 @@ class PillowComposer:
                     ]
                     if own and max(shares, default=0) <= LEVEL.overlap:
                         break
-                scene.paste(crop, at, crop)
+                scene.paste(crop, (x, y), crop)
                 masks.append((mask, own))
             for k, (mask, _) in enumerate(masks):
                 others = Image.new("1", (64, 64))

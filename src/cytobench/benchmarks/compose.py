@@ -4,6 +4,7 @@ The cells come from one part of the same frozen split that a run would use, so t
 test on never share a cell.
 """
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -173,7 +174,10 @@ def compose(composition: Composition, *, command: str) -> dict[str, Any]:
         if lost:
             raise TrialFault(f"nothing was composed: {next(iter(lost.values()))}")
         composer, origins = _composer(composition)
-        (to / DONE).unlink(missing_ok=True)  # what is written again is not done
+        if (to / DONE).exists():  # finished once and damaged since: no picture can be trusted
+            for folder in (PICTURES, MASKS):
+                shutil.rmtree(to / folder, ignore_errors=True)
+            (to / DONE).unlink()
         write_json(to / FACTS, _facts(composition, command))
         sweep(to)
         _write_scenes(composition, composer)
@@ -239,8 +243,8 @@ def _composer(composition: Composition) -> tuple[Composer, pd.DataFrame]:
         libraries.append(library)
         used = table.set_index("id").loc[list(library.names)].reset_index()
         origins.append(used[["id", "label", "group", "origin", "pixel_sha256"]].assign(set=one.name))
-    pair = (*libraries, None)[:2]
-    composer = Composer(pair[0], pair[1], composition.level, optics=optics, seed=order.seed)
+    others = libraries[1] if len(libraries) > 1 else None
+    composer = Composer(libraries[0], others, composition.level, optics=optics, seed=order.seed)
     return composer, pd.concat(origins)
 
 

@@ -20,7 +20,7 @@ def packed(masks: NDArray[np.bool_]) -> Bits:
 
 def count(bits: Bits) -> NDArray[np.int64]:
     """Return the number of pixels (...) of bitmaps (..., H, W)."""
-    return np.bitwise_count(bits).sum(axis=(-2, -1), dtype=np.int64)
+    return np.asarray(np.bitwise_count(bits).sum(axis=(-2, -1), dtype=np.int64))
 
 
 def moved(bits: Bits, down: NDArray[np.int64], right: NDArray[np.int64], rows: int) -> Bits:

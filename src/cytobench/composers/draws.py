@@ -18,7 +18,7 @@ def uniforms(key: int, *coordinates: NDArray[np.int64] | int) -> NDArray[np.floa
     >>> bool(uniforms(3, 8, 1) == uniforms(3, np.arange(9), 1)[8])
     True
     """
-    state = np.uint64(key)
+    state: NDArray[np.uint64] = np.asarray(key, np.uint64)
     with np.errstate(over="ignore"):  # modulo 2⁶⁴ is meant
         for one in coordinates:
             state = _scrambled(state + _GOLDEN * (np.asarray(one, np.int64).astype(np.uint64) + np.uint64(1)))

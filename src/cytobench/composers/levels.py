@@ -92,5 +92,5 @@ def _between(low: Level, high: Level, share: float) -> Level:
 
     real = ("white", "distance", "spread", "overlap", "visible", "defocus", "drift")
     values = {name: mixed(getattr(low, name), getattr(high, name)) for name in real}
-    number = tuple(round(mixed(a, b)) for a, b in zip(low.number, high.number, strict=True))
+    number = round(mixed(low.number[0], high.number[0])), round(mixed(low.number[1], high.number[1]))
     return Level(title=f"between “{low.title}” and “{high.title}”", number=number, **values)

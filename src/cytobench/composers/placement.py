@@ -4,7 +4,7 @@ A position is drawn again while the cell would lie on another one by more than t
 of the central one. The pixels are only counted where the boxes do not settle it.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from cytobench.composers.draws import key_for, uniforms
 from cytobench.composers.levels import Level
 from cytobench.errors import UsageFault
 
+T = TypeVar("T", bound=np.generic)
 Indices = NDArray[np.int64]
 
 TURNS = 8  # the symmetries of a square: no pixel of a cell is ever interpolated
@@ -55,8 +56,14 @@ class Placed(NamedTuple):
     visible: NDArray[np.float64]
     """(B,): share of the central cell on which no other lies."""
 
+    def some(self, rows: slice) -> "Placed":
+        """Return some of the scenes."""
+        return Placed(
+            self.cells[rows], self.turns[rows], self.tops[rows], self.lefts[rows], self.areas[rows], self.visible[rows]
+        )
 
-def turned(squares: NDArray[np.generic], turn: int) -> NDArray[np.generic]:
+
+def turned(squares: NDArray[T], turn: int) -> NDArray[T]:
     """Return squares (N, side, side, …) turned by ``turn % 4`` quarters, mirrored before from 4 on."""
     flipped = squares[:, :, ::-1] if turn >= 4 else squares
     return np.rot90(flipped, turn % 4, axes=(1, 2))
@@ -67,7 +74,7 @@ def stock(white: NDArray[np.bool_], others: NDArray[np.bool_]) -> Stock:
     side = max(white.shape[1], others.shape[1])
     masks = np.concatenate([centred(white, side), centred(others, side)])
     all_turns = np.stack([turned(masks, turn) for turn in range(TURNS)], axis=1)  # (N, 8, side, side)
-    rows, columns = all_turns.any(axis=3), all_turns.any(axis=2)
+    rows, columns = (np.asarray(all_turns.any(axis=axis)) for axis in (3, 2))
     boxes = [rows.argmax(2), columns.argmax(2), side - rows[:, :, ::-1].argmax(2), side - columns[:, :, ::-1].argmax(2)]
     return Stock(bitmaps.packed(all_turns), np.stack(boxes, axis=2), len(white))
 
@@ -221,7 +228,7 @@ class _Table:
         down, right = self.tops[where, other] - tops[at], self.lefts[where, other] - lefts[at]
         theirs = bitmaps.moved(self.bits[where, other], down, right, self.masks.side)
         over = bitmaps.count(theirs & bits[at]) > most[at, other]
-        return np.bincount(at[over], minlength=len(rows)) == 0
+        return np.asarray(np.bincount(at[over], minlength=len(rows)) == 0)
 
     def _shown(
         self, rows: Indices, tops: Indices, lefts: Indices, bits: bitmaps.Bits, boxes: Indices
@@ -234,7 +241,7 @@ class _Table:
         over = bitmaps.moved(bits[touch], down, right, self.masks.side)
         hidden[touch] |= over & self.bits[where, 0]
         left = self.areas[rows, 0] - bitmaps.count(hidden)
-        return left >= self.level.visible * self.areas[rows, 0], hidden
+        return np.asarray(left >= self.level.visible * self.areas[rows, 0]), hidden
 
     def _put(
         self, rows: Indices, rank: int, tops: Indices, lefts: Indices, turns: Indices, bits: bitmaps.Bits,

@@ -98,11 +98,9 @@ def render(
         blur: Standard deviation, pixels, of the defocus of everything but the background.
     """
     count = len(placed.cells)
-    parts = [np.s_[first : first + TOGETHER] for first in range(0, count, TOGETHER)]
+    parts = [slice(first, first + TOGETHER) for first in range(0, count, TOGETHER)]
     found = [
-        _rendered(
-            kinds, Placed(*(one[part] for one in placed)), behind, None if strength is None else strength[part], blur
-        )
+        _rendered(kinds, placed.some(part), behind, None if strength is None else strength[part], blur)
         for part in parts
     ]
     return Rendered(*(np.concatenate(both) for both in zip(*found, strict=True)))

@@ -108,7 +108,7 @@ def _otsu(values: Field, bins: int = 96) -> tuple[float, float]:
 def _from_middle(shape: tuple[int, ...]) -> Field:
     """Return the distance of every pixel (H, W) from the picture's middle, as a share of its side."""
     y, x = (np.arange(size) + 0.5 - size / 2 for size in shape)
-    return (np.hypot(y[:, None], x) / min(shape)).astype(np.float32)
+    return np.asarray(np.hypot(y[:, None], x) / min(shape), np.float32)
 
 
 def _pallor_filled(objects: Mask, from_middle: Field) -> Mask:
@@ -120,7 +120,7 @@ def _pallor_filled(objects: Mask, from_middle: Field) -> Mask:
     fill = (sizes < 0.003 * objects.size) | (middle & (sizes < 0.1 * objects.size))
     fill[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = False
     fill[0] = False
-    return objects | fill[labels]
+    return np.asarray(objects | fill[labels])
 
 
 def _core(dense: Field, dark: Mask, from_middle: Field) -> Mask:

@@ -30,6 +30,30 @@ def test_no_limit_is_ever_exceeded(level: str, white: Library, red: Library) -> 
         assert scenes.placed.visible[row] == pytest.approx(1 - hidden.sum() / scene.masks[0].sum())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_no_limit_is_exceeded_in_ten_thousand_scenes(white: Library, red: Library) -> None:
+    ours = composer(white, red, "complex")
+    level, shown = ours.level, []
+    for label in ours.classes:
+        for scenes in ours.blocks(label, range(5000)):
+            for row in range(len(scenes.images)):
+                scene = scenes.one(row)
+                flat = scene.masks.reshape(len(scene.masks), -1).astype(np.float32)
+                shared = flat @ flat.T  # exact: counts below 2²⁴
+                areas = np.diag(shared)
+                most = level.overlap * np.minimum(areas[:, None], areas)
+                assert (shared <= most + np.diag(areas)).all()
+                count = flat.sum(axis=0)
+                assert np.allclose(scene.occluded, (flat * (count > 1)).sum(axis=1) / areas)
+                for mask, (left, top, width, height) in zip(scene.masks, scene.boxes, strict=True):
+                    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+                    assert (left, top, width, height) == (xs[0], ys[0], xs[-1] - xs[0] + 1, ys[-1] - ys[0] + 1)
+                shown.append(1 - scene.occluded[0])
+    assert len(shown) == 10_000
+    assert min(shown) >= level.visible
+
+
 def test_boxes_are_the_masks_extent_and_occlusion_is_counted(white: Library, red: Library) -> None:
     scenes = composer(white, red, "complex").draw("neutrophil", range(60))
     for row in range(60):

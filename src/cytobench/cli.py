@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from cytobench import __version__
+from cytobench.cli_compose import compose
 from cytobench.cli_options import (
     CHOICE_OPTIONS,
     EVALUATE_OPTIONS,
@@ -20,6 +20,7 @@ from cytobench.cli_options import (
     JSON_OPTION,
     OUT_OPTION,
     SET_OPTIONS,
+    as_typed,
     decorated,
     names,
     pairs,
@@ -27,7 +28,7 @@ from cytobench.cli_options import (
 )
 from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, UsageFault, shown
 
-PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors", "extractors")
+PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors", "extractors", "levels")
 
 
 def main() -> None:
@@ -167,7 +168,7 @@ def _carry_out(order: Any, out: Path, executor: str, dry_run: bool, as_json: boo
         plan = runner.dry_run(prepared)
         click.echo(json.dumps(plan) if as_json else runner.summary(plan))
         return
-    command = _command() if resumed is None else (resumed / runner.COMMAND).read_text(encoding="utf-8").strip()
+    command = as_typed() if resumed is None else (resumed / runner.COMMAND).read_text(encoding="utf-8").strip()
     with runner.resumable(prepared):
         outcome = runner.run(prepared, command=command, executor=executor)
     if as_json:
@@ -180,15 +181,6 @@ def _carry_out(order: Any, out: Path, executor: str, dry_run: bool, as_json: boo
         raise TrialFault(f"a step failed: {outcome.lost[0]}", fix="the board shows what could be finished without it")
     if outcome.failed:
         raise TrialFault(f"{len(outcome.failed)} of {len(outcome.records)} records are of trials that failed")
-
-
-def _command() -> str:
-    """Return the command as typed, with paths cut to their last part: boards name no place of a machine."""
-    words = []
-    for word in sys.argv[1:]:
-        name, sign, value = word.rpartition("=")
-        words.append(f"{name}{sign}{Path(value).name}" if os.sep in value and Path(value).exists() else word)
-    return shlex.join(["cytobench", *words])
 
 
 @commands.command()
@@ -213,7 +205,7 @@ def generate(generator: str, to: Path, images: int, out: Path, **options: Any) -
         settings=options["settings"], shots_from=options["shots_from"], device=options["device"],
     )  # fmt: skip
     drawing = making.prepare(order, images=images, to=to.absolute(), out=out)
-    facts = making.plan_of(drawing) if options["dry_run"] else making.generate(drawing, command=_command())
+    facts = making.plan_of(drawing) if options["dry_run"] else making.generate(drawing, command=as_typed())
     if options["as_json"]:
         click.echo(json.dumps(facts))
     elif options["dry_run"]:
@@ -369,3 +361,6 @@ def leaderboard(runs: Sequence[Path], to: Path, title: str) -> None:
     from cytobench.benchmarks import publish
 
     click.echo(publish.board([run.absolute() for run in runs], to, title).html)
+
+
+commands.add_command(compose)

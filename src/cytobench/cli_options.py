@@ -1,5 +1,8 @@
 """Options that several commands of the door share, and what is made of them."""
 
+import os
+import shlex
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -184,3 +187,12 @@ def set_options(options: dict[str, Any]) -> dict[str, Any]:
 def _map_place(text: str) -> str:
     """Return a label map as typed, with the place of a file made absolute."""
     return str(_place(text)) if text.endswith((".toml", ".csv")) else text
+
+
+def as_typed() -> str:
+    """Return the command as typed, with paths cut to their last part: boards name no place of a machine."""
+    words = []
+    for word in sys.argv[1:]:
+        name, sign, value = word.rpartition("=")
+        words.append(f"{name}{sign}{Path(value).name}" if os.sep in value and Path(value).exists() else word)
+    return shlex.join(["cytobench", *words])

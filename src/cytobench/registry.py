@@ -32,6 +32,7 @@ ROOMS = {
     "profile": "benchmarks/profiles",
     "executor": "benchmarks/executors",
     "extractor": "benchmarks/fidelity/extractors",
+    "level": "composers/levels",
 }
 """The folder of each kind, below the package and below every path in ``CYTOBENCH_PLUGINS``."""
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cytobench import interrupts, registry
 from cytobench.benchmarks.budget import within
+from cytobench.benchmarks.folders import refuse_other_content
 from cytobench.benchmarks.lookup import DEFAULT_DATA, Data
 from cytobench.benchmarks.order import Order, resolve
 from cytobench.benchmarks.plan import Plan, build, synthesis
@@ -34,7 +35,6 @@ from cytobench.store import (
     free_bytes,
     is_whole,
     listing,
-    read_json,
     sweep,
     write_bytes,
     write_json,
@@ -89,7 +89,7 @@ def prepare(order: Order, *, images: int, to: Path, out: Path) -> Drawing:
     sets = build(resolved._replace(spec=spec.model_copy(update={"generators": ()})), device, {})
     source = next(side for side in sets.sides if side.name == generator.trained_on)
     fits, drawn = synthesis(spec, generator, source, (Part("train", WHOLE, images),))
-    _refuse_other_content(to, drawn.key)
+    refuse_other_content(to, FACTS, drawn.key)
     plan = Plan((*sets.steps, *fits, drawn), sets.sides)
     return Drawing(spec, plan, tuple(fits), drawn, context, to)
 
@@ -198,15 +198,3 @@ def _card(drawing: Drawing, command: str) -> str:
             "",
         ]
     )
-
-
-def _refuse_other_content(to: Path, key: str) -> None:
-    """Refuse a folder that holds anything but an earlier attempt at the same set, however early that was killed."""
-    if not to.exists() or (to.is_dir() and all(path.name.startswith(".tmp-") for path in to.iterdir())):
-        return
-    try:
-        if read_json(to / FACTS)["key"] == key:
-            return
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise UsageFault(f"{to} holds something else", fix="choose a folder of its own with --to")

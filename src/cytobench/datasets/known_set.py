@@ -74,6 +74,8 @@ class KnownSet(BaseModel):
     """An image near the end, for the same."""
     flaws: tuple[str, ...] = ()
     """What is known to be wrong with it; printed with the scan."""
+    distractors: str = ""
+    """The drawn set whose cells lie around this one's in scenes, unless others are named."""
     draw: Callable[[int, int, int], Drawn] | None = None
     """For drawn sets: (images per class, size in pixels, seed) -> images."""
 

@@ -37,5 +37,36 @@ def _site(site: str) -> KnownSet:
         licence="Apache-2.0",
         nature="phantom",
         classes={label: label for label in CLASSES},
+        distractors=f"phantom-red-{site}",
+        draw=draw,
+    )
+
+
+@plugin("dataset", "phantom-red-a")
+def phantom_red_a() -> KnownSet:
+    """Drawn red cells of site a, one by one: what lies around the white cells in scenes."""
+    return _red_cells("a")
+
+
+@plugin("dataset", "phantom-red-b")
+def phantom_red_b() -> KnownSet:
+    """Drawn red cells of site b, one by one: what lies around the white cells in scenes."""
+    return _red_cells("b")
+
+
+def _red_cells(site: str) -> KnownSet:
+    def draw(per_class: int, size: int, seed: int) -> Drawn:
+        from cytobench.datasets.phantom import SITES, draw_red_cells
+
+        smears = draw_red_cells(range(per_class), site=SITES[site], size=size, seed=seed)
+        groups = tuple(f"patient-{patient}" for patient in smears.patients)
+        return Drawn(smears.images, ("erythrocyte",) * per_class, groups)
+
+    return KnownSet(
+        title=f"cytobench phantom red cells, site {site}",
+        licence="Apache-2.0",
+        nature="phantom",
+        cells="red",
+        classes={"erythrocyte": "erythrocyte"},
         draw=draw,
     )

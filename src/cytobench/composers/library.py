@@ -1,0 +1,176 @@
+"""Cells cut from pictures, at the size that they will have in scenes."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from cytobench.composers.optics import DARKEST, WHITE, density, transmittance
+from cytobench.composers.segmentation import Segmented, segment
+from cytobench.errors import DataFault
+
+FEATHER = 0.06
+"""Width of a cell's soft edge outside its mask, as a share of its diameter."""
+OUTSIZE = 2.0
+"""Cells wider than so many median diameters are clumps."""
+
+
+class Cutout(NamedTuple):
+    """A cell by itself."""
+
+    dense: NDArray[np.float32]
+    """(h, w, 3): octaves; 0 away from the cell."""
+    mask: NDArray[np.bool_]
+    """(h, w)."""
+
+
+class Library(NamedTuple):
+    """Cells of one kind at one scale, all in squares of one even side with the middle of each in the middle."""
+
+    dense: NDArray[np.float32]
+    """(N, side, side, 3): optical density, octaves, 0 to ``DARKEST``."""
+    masks: NDArray[np.bool_]
+    """(N, side, side)."""
+    labels: tuple[str, ...]
+    """(N,): class of each cell."""
+    names: tuple[str, ...]
+    """(N,): id of the picture that each was cut from."""
+    background: NDArray[np.float32]
+    """(3,): light without a cell, 0 to 255: the median over the pictures."""
+    grain: float
+    """Standard deviation of that light from pixel to pixel, octaves, as it is at this scale."""
+    around: NDArray[np.float32]
+    """(3,): density of what lies around the cells in their pictures, octaves; NaN where nothing does."""
+    enlarged: float
+    """How many times the cells were enlarged; above 1 they are softer than the pictures could be."""
+    left_out: dict[str, int]
+    """Pictures that could not be used, by reason."""
+
+
+def cut(
+    pictures: Iterable[NDArray[np.uint8]],
+    labels: Sequence[str],
+    names: Sequence[str],
+    *,
+    diameter: float,
+    most: int = 0,
+) -> Library:
+    """Cut out the central cell of every picture and bring all to a common scale.
+
+    Args:
+        pictures: (H, W, 3) each, all of one magnification.
+        labels: Class of each.
+        names: Id of each.
+        diameter: What the median cell's diameter will be, pixels.
+        most: Cells of each class that are kept, the first ones that can be used; 0 keeps all.
+
+    Raises:
+        DataFault: No cell of some class could be cut out.
+    """
+    kept: list[tuple[NDArray[np.uint8], Segmented, str, str]] = []
+    left_out: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for picture, label, name in zip(pictures, labels, names, strict=True):
+        if most and counts[label] == most:
+            continue
+        found = segment(picture)
+        if found.fault:
+            left_out[found.fault] += 1
+        else:
+            kept.append((picture, found, label, name))
+            counts[label] += 1
+    widths = np.array([_diameter(found.mask) for _, found, _, _ in kept])
+    wide = widths > OUTSIZE * np.median(widths) if len(kept) else np.zeros(0, np.bool_)
+    left_out.update({"is much wider than the others": int(wide.sum())} if wide.any() else {})
+    kept = [one for one, clump in zip(kept, wide, strict=True) if not clump]
+    without = sorted(set(labels) - {label for _, _, label, _ in kept})
+    if without:
+        raise DataFault(
+            f"no {without[0]} could be cut from its background",
+            problems=[f"{count} pictures: the object in the middle {reason}" for reason, count in left_out.items()],
+            fix="leave the class out, or give pictures of single cells with some background around them",
+        )
+    scale = diameter / float(np.median([_diameter(found.mask) for _, found, _, _ in kept]))
+    cutouts = [_cutout(picture, found, scale) for picture, found, _, _ in kept]
+    side = max(max(one.mask.shape) for one in cutouts)
+    side += side % 2  # even, so that squares of two libraries have one middle in every turn
+    squares = [_squared(one, side) for one in cutouts]
+    return Library(
+        np.stack([one.dense for one in squares]),
+        np.stack([one.mask for one in squares]),
+        tuple(label for _, _, label, _ in kept),
+        tuple(name for _, _, _, name in kept),
+        np.median([found.background for _, found, _, _ in kept], axis=0).astype(np.float32),
+        _grain(kept, scale),
+        _around([found.around for _, found, _, _ in kept]),
+        scale,
+        dict(left_out),
+    )
+
+
+def matched(distractors: Library, cells: Library) -> Library:
+    """Return distractors in the stain of the cells' pictures.
+
+    What lies around the cells there (red cells, mostly) tells how strong it is: the distractors' densities are
+    multiplied, colour by colour, until their median is the same. Where nothing lies around, they stay as they are.
+    """
+    if np.isnan(cells.around).any():
+        return distractors
+    own = np.median(distractors.dense[distractors.masks], axis=0)
+    strength = np.clip(cells.around / np.maximum(own, 0.02), 1 / 3, 3)
+    return distractors._replace(dense=np.clip(distractors.dense * strength, 0, DARKEST))
+
+
+def _around(found: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    told = [one for one in found if not np.isnan(one).any()]
+    return np.median(told, axis=0).astype(np.float32) if told else np.full(3, np.nan, np.float32)
+
+
+def _diameter(mask: NDArray[np.bool_]) -> float:
+    """Return the diameter of the disc of a mask's area, pixels."""
+    return float(2 * np.sqrt(mask.sum() / np.pi))
+
+
+def _cutout(picture: NDArray[np.uint8], found: Segmented, scale: float) -> Cutout:
+    """Return a cell by itself: its density inside the mask, fading out in a soft edge, nothing of its neighbours."""
+    feather = max(FEATHER * _diameter(found.mask), 1.0)
+    away, nearest = ndimage.distance_transform_edt(~found.mask, return_indices=True)
+    dense = np.clip(density(picture, found.background), 0, DARKEST)
+    rim = ndimage.minimum_filter(dense, (3, 3, 1))[nearest[0], nearest[1]]  # of what lies between it and a neighbour
+    alpha = np.clip(1 - away / feather, 0, 1)[:, :, None].astype(np.float32)
+    alone = np.where(found.mask[:, :, None], dense, np.minimum(dense, rim) * alpha)
+    rows, cols = (np.flatnonzero((away < feather).any(axis=axis)) for axis in (1, 0))
+    window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+    light = _resized(transmittance(alone[window]), scale)  # a pixel is a sum of light, not of densities
+    mask = _resized(found.mask[window].astype(np.float32)[:, :, None], scale)[:, :, 0] >= 0.5
+    return Cutout(np.clip(density(WHITE * np.minimum(light, 1), WHITE), 0, DARKEST), mask)
+
+
+def _resized(planes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    height, width = (max(round(size * scale), 1) for size in planes.shape[:2])
+    way = Image.Resampling.HAMMING if scale < 1 else Image.Resampling.BICUBIC
+    parts = [Image.fromarray(np.ascontiguousarray(plane)) for plane in planes.transpose(2, 0, 1)]
+    return np.stack([np.asarray(part.resize((width, height), way)) for part in parts], axis=2)
+
+
+def _squared(one: Cutout, side: int) -> Cutout:
+    height, width = one.mask.shape
+    top, left = (side - height) // 2, (side - width) // 2
+    around = [(top, side - height - top), (left, side - width - left)]
+    return Cutout(np.pad(one.dense, [*around, (0, 0)]), np.pad(one.mask, around))
+
+
+def _grain(kept: Sequence[tuple[NDArray[np.uint8], Segmented, str, str]], scale: float) -> float:
+    """Return how uneven the empty background is from pixel to pixel, octaves: the median over the pictures."""
+    found = []
+    for picture, cell, _, _ in kept[:64]:
+        dense = density(picture, cell.background).mean(axis=2)
+        fine = dense - ndimage.median_filter(dense, 5)
+        empty = fine[np.abs(dense) < 0.15]
+        if len(empty):
+            found.append(1.4826 * float(np.median(np.abs(empty))))
+    return float(np.median(found)) * min(scale, 1.0) if found else 0.0

@@ -1,0 +1,165 @@
+"""Find the cell in the middle of a picture: where it is, and the light it stands before.
+
+Nothing is learned. The background is the brightest colour that many pixels share; the cell is what is denser than the
+background around the darkest thing near the middle, cut off where it touches its neighbours by a neck.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+from cytobench.composers.optics import WHITE, density
+
+Mask = NDArray[np.bool_]
+Field = NDArray[np.float32]
+
+MIDDLE = 0.2
+"""Standard deviation, as a share of the side, of how far from the middle the cell's darkest part may be."""
+NECK = 0.7
+"""Parts that hang together by less than this share of the cell's thickness are two cells."""
+SMALLEST_SHARE = 0.01
+"""Of the picture; less is a speck."""
+FAINT = 0.1
+"""Octaves; a picture with nothing denser shows nothing."""
+NOTHING = "is no cell"
+SOLID = 0.92
+"""Share of its convex hull that a single cell fills."""
+HOLLOW = 0.1
+"""Share of a cell that may be as light as the background (the pallor of red cells is filled before)."""
+
+
+class Segmented(NamedTuple):
+    """What was found in a picture."""
+
+    mask: Mask
+    """(H, W): the cell."""
+    background: Field
+    """(3,): light without the cell, 0 to 255."""
+    around: Field
+    """(3,): density of what lies around the cell and is not as dark as a nucleus, mostly red cells; NaN for nothing."""
+    fault: str
+    """Why the mask can't be trusted; empty when it can."""
+
+
+def segment(image: NDArray[np.uint8]) -> Segmented:
+    """Return the central cell of a picture (H, W, 3)."""
+    side = min(image.shape[:2])
+    background = background_colour(image)
+    colours = density(image, background)
+    dense = np.linalg.norm(colours, axis=2)
+    dense = ndimage.gaussian_filter(dense, side / 128)
+    if dense.max() < FAINT:
+        empty = np.zeros(dense.shape, np.bool_)
+        return Segmented(empty, background, np.full(3, np.nan, np.float32), NOTHING)
+    low, high = thresholds(dense)
+    from_middle = _from_middle(dense.shape)
+    objects = _pallor_filled(dense > low, from_middle)
+    core = _core(dense, objects & (dense > high), from_middle)
+    mask = _cut_off(objects, core, side)
+    whole = np.asarray(ndimage.binary_fill_holes(mask))
+    others = (dense > low) & (dense < high) & (ndimage.distance_transform_edt(~whole) > side / 32)
+    around = np.median(colours[others], axis=0) if others.mean() > 0.02 else np.full(3, np.nan)
+    return Segmented(whole, background, around.astype(np.float32), _fault(mask, whole))
+
+
+def background_colour(image: NDArray[np.uint8]) -> Field:
+    """Return the brightest colour (3,) that is common in a picture: the mode of its lightest class of pixels."""
+    pixels = image.reshape(-1, 3)
+    darkness = density(pixels, WHITE).mean(axis=1)
+    counts, edges = np.histogram(darkness, bins=np.arange(0, 9.03, 0.03))
+    smooth = np.pad(ndimage.gaussian_filter1d(counts.astype(float), 1, mode="constant"), 1)
+    peaks = (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (smooth[1:-1] > 0.2 * smooth.max())
+    first = edges[np.flatnonzero(peaks)[0]] + 0.015
+    colour: Field = np.median(pixels[np.abs(darkness - first) < 0.045], axis=0).astype(np.float32)
+    return colour
+
+
+def thresholds(dense: Field) -> tuple[float, float]:
+    """Return the density above which something is, and the one above which it is dark as a nucleus.
+
+    Three classes (Otsu, IEEE Trans. SMC 9 (1979) 62); the lower limit is then brought down to eight standard deviations
+    of the background where that is less, so that pale cytoplasm is not lost.
+    """
+    between, high = _otsu(dense)
+    empty = dense[dense < between]
+    middle = np.median(empty)
+    noise = 1.4826 * np.median(np.abs(empty - middle))
+    low = float(np.clip(middle + 8 * noise, 0.25 * between, 0.6 * between))
+    return low, high
+
+
+def _otsu(values: Field, bins: int = 96) -> tuple[float, float]:
+    """Return the two thresholds that make three classes as unlike as can be."""
+    counts, edges = np.histogram(np.minimum(values, np.percentile(values, 99.5)), bins)
+    weight = np.concatenate([[0.0], np.cumsum(counts)])
+    moment = np.concatenate([[0.0], np.cumsum(counts * (edges[1:] + edges[:-1]) / 2)])
+    i, j = np.triu_indices(bins - 1, 1)
+    i, j = i + 1, j + 1
+    cuts = (np.zeros_like(i), i, j, np.full_like(i, bins))
+    spread = sum((moment[b] - moment[a]) ** 2 / np.maximum(weight[b] - weight[a], 1) for a, b in pairwise(cuts))
+    best = int(np.argmax(spread))
+    return float(edges[i[best]]), float(edges[j[best]])
+
+
+def _from_middle(shape: tuple[int, ...]) -> Field:
+    """Return the distance of every pixel (H, W) from the picture's middle, as a share of its side."""
+    y, x = (np.arange(size) + 0.5 - size / 2 for size in shape)
+    return np.asarray(np.hypot(y[:, None], x) / min(shape), np.float32)
+
+
+def _pallor_filled(objects: Mask, from_middle: Field) -> Mask:
+    """Fill specks, and the hole in the middle of the picture: the light middle of a red cell."""
+    labels, count = ndimage.label(~objects)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    middle = np.zeros(count + 1, np.bool_)
+    middle[labels[from_middle < 0.1]] = True
+    fill = (sizes < 0.003 * objects.size) | (middle & (sizes < 0.1 * objects.size))
+    fill[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = False
+    fill[0] = False
+    return np.asarray(objects | fill[labels])
+
+
+def _core(dense: Field, dark: Mask, from_middle: Field) -> Mask:
+    """Return the dark piece with most dye near the middle of the picture; the middle itself where nothing is dark."""
+    labels, count = ndimage.label(dark)
+    if not count:
+        return from_middle < 0.05
+    weight = np.exp(-((from_middle / MIDDLE) ** 2)) * dense
+    mass = ndimage.sum_labels(weight, labels, np.arange(1, count + 1))
+    return np.asarray(labels == 1 + int(np.argmax(mass)))
+
+
+def _cut_off(objects: Mask, core: Mask, side: int) -> Mask:
+    """Return the object that holds the core, without what hangs on it by a neck."""
+    thickness = ndimage.distance_transform_edt(np.pad(objects, 1))[1:-1, 1:-1]
+    taken = NECK * thickness[core].max()
+    labels, _ = ndimage.label(thickness > taken)
+    own = np.setdiff1d(labels[core], 0)
+    thick = np.isin(labels, own) if len(own) else core
+    others = (labels > 0) & ~thick
+    away = ndimage.distance_transform_edt(~thick)
+    mask = objects & (away <= taken)
+    if others.any():
+        mask &= away < ndimage.distance_transform_edt(~others)
+    smooth = ndimage.gaussian_filter((mask | core).astype(np.float32), side / 64) > 0.5
+    labels, count = ndimage.label(smooth)
+    held = np.bincount(labels[core], minlength=count + 1)
+    held[0] = 0
+    return np.asarray(labels == int(np.argmax(held))) if held.any() else core
+
+
+def _fault(mask: Mask, whole: Mask) -> str:
+    area = int(whole.sum())
+    if area < max(SMALLEST_SHARE * mask.size, 12):
+        return NOTHING
+    if whole[0].any() or whole[-1].any() or whole[:, 0].any() or whole[:, -1].any():
+        return "touches the picture's edge"
+    if area - int(mask.sum()) > HOLLOW * area:
+        return "is a ring"
+    corners = np.argwhere(whole)
+    corners = np.concatenate([corners + step for step in ((0, 0), (0, 1), (1, 0), (1, 1))])  # of the pixels
+    return "is no single cell" if area < SOLID * ConvexHull(corners).volume else ""

@@ -1,0 +1,60 @@
+"""Cells by themselves: nothing of their background, nothing of their neighbours, the size that was asked for."""
+
+import numpy as np
+import pytest
+
+from cytobench.composers.library import Library, cut, matched
+from cytobench.composers.optics import transmittance
+from cytobench.datasets.phantom import SITES, draw
+from cytobench.errors import DataFault
+
+
+def test_the_median_cell_has_the_diameter_that_was_asked_for(white: Library) -> None:
+    diameters = 2 * np.sqrt(white.masks.sum(axis=(1, 2)) / np.pi)
+    assert np.median(diameters) == pytest.approx(26, rel=0.03)
+
+
+def test_nothing_is_left_of_the_background(white: Library, red: Library) -> None:
+    for cells in (white, red):
+        edge = np.concatenate([cells.dense[:, [0, -1]], cells.dense[:, :, [0, -1]].swapaxes(1, 2)], axis=2)
+        assert np.median(edge) == 0
+        away = cells.dense[~cells.masks]
+        assert (away < 0.1).mean() > 0.97
+        assert cells.dense[cells.masks].mean() > 0.3
+
+
+def test_a_cell_on_its_own_background_is_what_it_was() -> None:
+    picture = draw("monocyte", [0], site=SITES["a"], size=96, seed=5)
+    own = picture.instances[0] == 1
+    diameter = 2 * float(np.sqrt(own.sum() / np.pi))
+    found = cut(picture.images, ["monocyte"], ["one"], diameter=diameter)
+    assert found.enlarged == pytest.approx(1, abs=0.05)
+    again = found.background * transmittance(found.dense[0])
+    inside = found.masks[0]
+    before = picture.images[0][own].mean(axis=0)
+    assert np.abs(again[inside].mean(axis=0) - before).max() < 6
+
+
+def test_what_cannot_be_cut_out_is_counted_and_a_class_without_cells_refused() -> None:
+    good = draw("lymphocyte", range(3), site=SITES["a"], size=64, seed=2).images
+    blank = np.full((2, 64, 64, 3), 240, np.uint8)
+    found = cut([*good, blank[0]], ["a"] * 4, list("wxyz"), diameter=20)
+    assert sum(found.left_out.values()) == 1
+    assert found.names == ("w", "x", "y")
+    with pytest.raises(DataFault, match="no b could be cut"):
+        cut([*good, *blank], ["a"] * 3 + ["b"] * 2, list("vwxyz"), diameter=20)
+
+
+def test_most_limits_each_class() -> None:
+    pictures = draw("lymphocyte", range(6), site=SITES["a"], size=64, seed=2).images
+    found = cut(pictures, list("aabbbb"), list("uvwxyz"), diameter=20, most=2)
+    assert found.labels == tuple("aabb")
+
+
+def test_distractors_take_the_stain_of_what_lies_around_the_cells(white: Library, red: Library) -> None:
+    assert not np.isnan(white.around).any()
+    pale = red._replace(dense=red.dense * np.array([0.5, 0.6, 0.7], np.float32))
+    now = matched(pale, white)
+    assert np.median(now.dense[now.masks], axis=0) == pytest.approx(white.around, rel=0.05)
+    alone = white._replace(around=np.full(3, np.nan, np.float32))
+    assert matched(pale, alone) is pale

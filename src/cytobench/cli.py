@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cytobench import __version__
+from cytobench import __version__, cli_frozen
 from cytobench.cli_options import (
     CHOICE_OPTIONS,
     GENERATOR_OPTIONS,
@@ -349,3 +349,7 @@ def leaderboard(runs: Sequence[Path], to: Path, title: str) -> None:
     from cytobench.benchmarks import publish
 
     click.echo(publish.board([run.absolute() for run in runs], to, title).html)
+
+
+commands.add_command(cli_frozen.publish)
+commands.add_command(cli_frozen.verify)

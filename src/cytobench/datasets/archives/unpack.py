@@ -72,7 +72,7 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = LIMITS) -> Unpacked:
     with disk_faults(folder), held(folder.with_name(f".{folder.name}.lock"), wait=True):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageFault(f"{folder} is there already", fix="remove it, or name another folder")
-        with _damage_named(archive):
+        with damage_named(archive):
             plan = _planned(archive, limits)
             _check_room(archive, folder, plan)
             beside = folder.with_name(f".{folder.name}.partial")
@@ -93,7 +93,7 @@ def _planned(archive: Path, limits: Limits) -> _Plan:
     problems: list[str] = []
     with task(f"check {archive.name}", 0, form=size) as work:
         meter = Meter(archive, limits, work)
-        for member in _walk(archive, limits, meter):
+        for member in walk(archive, limits, meter):
             names.append((member.name, member.is_folder))
             if len(names) > limits.members:
                 raise bomb(archive, f"holds more than {limits.members} members")
@@ -130,7 +130,7 @@ def _write(archive: Path, folder: Path, plan: _Plan, limits: Limits) -> None:
     folder.mkdir(parents=True)
     waiting = dict(plan.wanted)
     with task(f"unpack {archive.name}", plan.total, form=size) as work:
-        for member in _walk(archive, limits, Meter(archive, limits, work)):
+        for member in walk(archive, limits, Meter(archive, limits, work)):
             if not is_wanted(member.name) or member.is_folder:
                 continue
             if waiting.pop(member.name, None) != member.size or member.problem:
@@ -148,7 +148,13 @@ def _changed(archive: Path) -> IntegrityFault:
     return IntegrityFault(f"{archive} changed while it was read; nothing was unpacked", fix="repeat the command")
 
 
-def _walk(archive: Path, limits: Limits, meter: Meter) -> Iterator[Member]:
+def walk(archive: Path, limits: Limits, meter: Meter) -> Iterator[Member]:
+    """Yield the members of an archive of any kind that is read; what that is, is told from its first bytes.
+
+    Raises:
+        DataFault: Of no kind that is read.
+        IntegrityFault: Members that lie about themselves, or more bytes than the meter allows.
+    """
     with archive.open("rb") as file:
         head = file.read(512)
     for magic, command in FOREIGN.items():
@@ -167,7 +173,7 @@ def _walk(archive: Path, limits: Limits, meter: Meter) -> Iterator[Member]:
 
 
 @contextmanager
-def _damage_named(archive: Path) -> Iterator[None]:
+def damage_named(archive: Path) -> Iterator[None]:
     """Turn whatever a damaged archive makes the standard library trip over into one fault with its name."""
     try:
         yield

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cytobench.benchmarks import publish
+from cytobench.benchmarks.lookup import SHELF
 from cytobench.benchmarks.run import COMMAND, PLAN, SPEC
 from cytobench.benchmarks.steps.sets import FreezeSplit
 from cytobench.benchmarks.steps.synthesis import SEEN as SEEN_FILE
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
 from cytobench.datasets.frozen.archive import Kind, pack, zenodo
+from cytobench.datasets.frozen.coco import adopt
 from cytobench.datasets.frozen.edition import SEEN, Edition, Published
+from cytobench.datasets.frozen.identity import WHOLE_HASH, parse
+from cytobench.datasets.frozen.verify import verify
 from cytobench.datasets.frozen.write import write
 from cytobench.datasets.imageset import TABLE, ImageSet, read_pixels, read_table
 from cytobench.datasets.known_set import is_known, known
@@ -22,7 +26,6 @@ from cytobench.registry import unknown
 from cytobench.store import DONE, digest, file_sha256, listing, read_json, write_json
 
 BOARD = "board"  # below the set's folder
-SHELF = "published"  # below the output folder; beside runs and store
 
 
 class Release(NamedTuple):
@@ -67,13 +70,9 @@ def prepare(
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityFault(f"{run} was edited or is torn: {error}", fix="repeat the command of the run") from error
     chosen = _chosen(run, sets, offered, {one["name"] for one in spec["sets"] if one["nature"] == "real"})
-    return Release(
-        run,
-        edition.model_copy(update={"command": command}),
-        tuple(chosen),
-        {},
-        shelf or run.parent.parent / SHELF,
-    )
+    place = shelf or run.parent.parent / SHELF
+    told = edition.model_copy(update={"command": command, "supersedes": _superseded(edition, place)})
+    return Release(run, told, tuple(chosen), _annotated(annotations or {}, chosen), place)
 
 
 def plan_of(release: Release) -> dict[str, Any]:
@@ -193,6 +192,40 @@ def _artefact(store: Path, reference: str) -> tuple[Path, dict[str, Any]]:
     if f"{done['kind']}/{digest(described)[:24]}" != reference or listing(folder) != done["files"]:
         raise IntegrityFault(f"{folder} was edited since it was computed", fix="repeat the command of the run")
     return folder, done
+
+
+def _superseded(edition: Edition, shelf: Path) -> str:
+    """Return the whole identity of the version that an edition replaces; it is proven where it lies on the shelf."""
+    version = edition.identity.version
+    if not edition.supersedes:
+        if version > 1:
+            raise UsageFault(
+                f"version {version} supersedes another", fix=f"--supersedes {edition.identity.name}@v{version - 1}#HASH"
+            )
+        return ""
+    old = parse(edition.supersedes)
+    if old.name != edition.identity.name or old.version >= version:
+        raise UsageFault(
+            f"{edition.identity} can't supersede {old}", fix="--supersedes names an earlier version of the same set"
+        )
+    if (shelf / old.folder).exists():
+        return str(verify(shelf / old.folder, expected=old).identity)
+    if len(old.root) != WHOLE_HASH:
+        raise UsageFault(f"{old} is not in {shelf}", fix="write its whole hash: --supersedes NAME@vN#HASH")
+    return str(old)
+
+
+def _annotated(files: Mapping[str, Path], sets: Sequence[Published]) -> dict[str, bytes]:
+    """Return COCO files by their path below the set's folder."""
+    found: dict[str, bytes] = {}
+    for name, file in files.items():
+        fitting = [one for one in sets if one.name == name or (not name and len(sets) == 1)]
+        if not fitting:
+            raise unknown("data set", name, [one.name for one in sets])
+        if not file.is_file():
+            raise UsageFault(f"there is no file {file}", fix="--annotations SET=FILE")
+        found |= adopt(file.read_bytes(), fitting[0], file.name)
+    return found
 
 
 def _chosen(

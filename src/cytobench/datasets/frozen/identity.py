@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cytobench.errors import UsageFault
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # part of folders' and archives' names, on every system
+WHOLE_HASH = 64  # hex digits
 REFERENCE = re.compile(rf"(?P<name>{NAME.pattern})@v(?P<version>[1-9][0-9]{{0,8}})(?:#(?P<root>[0-9a-f]{{8,64}}))?")
 
 

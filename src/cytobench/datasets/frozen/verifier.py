@@ -1,7 +1,5 @@
 #!/usr/bin/env python3
-"""Prove that this folder is the frozen set that it says it is. Python 3.11 or later; nothing else is needed.
-
-    python verify.py [FOLDER] [NAME@vN#HASH]
+"""python verify.py [FOLDER] [NAME@vN#HASH]: prove that a frozen set is untouched. Python 3.11 or later, nothing else.
 
 IDENTITY holds NAME@vN#HASH. HASH is the SHA-256 of manifest.jsonl, which holds the SHA-256 of every other file. Compare
 the identity that is printed with the one where the set was cited: who could write here could write that file, too.
@@ -17,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-TEXTS = ("path", "sha256", "pixel_sha256", "set", "label", "split", "partition", "origin", "generator_run")
-FIELDS = {**dict.fromkeys(TEXTS, str), "bytes": int}
+TEXTS = "path sha256 pixel_sha256 set label split partition origin generator_run"
+FIELDS = {**dict.fromkeys(TEXTS.split(), str), "bytes": int}
 STRANGE = re.compile(r"^/|\\|:|\0|(^|/)\.{0,2}(/|$)")  # paths that lead elsewhere, on any system
 
 
@@ -63,11 +61,11 @@ def read(content: bytes, problems: list[str]) -> tuple[dict[str, Any], dict[str,
     return header, rows
 
 
-def difference(root: Path, path: str, row: dict[str, Any]) -> str:
+def difference(root: Path, path: str, size: int, row: dict[str, Any]) -> str:
     """Say how a file differs from its row; nothing when it does not."""
     try:
         with (root / path).open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == row["sha256"]
+            same = size == row["bytes"] and hashlib.file_digest(file, "sha256").hexdigest() == row["sha256"]
     except OSError as error:
         return f"{path}: can't be read: {error.strerror}"
     return "" if same else f"{path}: other bytes than were published"
@@ -76,9 +74,7 @@ def difference(root: Path, path: str, row: dict[str, Any]) -> str:
 def main(root: Path, expected: str = "") -> int:
     """Verify a folder; return the exit code."""
     files, folders, problems = listed(root)
-    own = {
-        n: (root / n).read_bytes() if files.pop(n, None) is not None else b"" for n in ("IDENTITY", "manifest.jsonl")
-    }
+    own = {name: (root / name).read_bytes() if files.pop(name, 0) else b"" for name in ("IDENTITY", "manifest.jsonl")}
     header, rows = read(own["manifest.jsonl"], problems)
     name = f"{header.get('name')}@v{header.get('version')}"
     identity = f"{name}#{hashlib.sha256(own['manifest.jsonl']).hexdigest()}"
@@ -92,15 +88,10 @@ def main(root: Path, expected: str = "") -> int:
     problems += [f"{path}: missing" for path in rows.keys() - files.keys()]
     problems += [f"{path}: not of this set" for path in (files.keys() - rows.keys()) | (folders - parents)]
     both = sorted(files.keys() & rows.keys())
-    problems += [
-        f"{path}: {files[path]} bytes, not as published" for path in both if files[path] != rows[path]["bytes"]
-    ]
     with ThreadPoolExecutor() as pool:
-        same = [path for path in both if files[path] == rows[path]["bytes"]]
-        problems += filter(None, pool.map(lambda path: difference(root, path, rows[path]), same))
-    told = sorted(set(problems)) or [f"untouched: {identity}, {len(files) + 2} files"]
-    shown = ("".join(one if one.isprintable() else repr(one)[1:-1] for one in line) for line in told)
-    sys.stdout.write("\n".join(shown) + "\n")
+        problems += filter(None, pool.map(lambda path: difference(root, path, files[path], rows[path]), both))
+    for line in sorted(set(problems)) or [f"untouched: {identity}, {len(files) + 2} files"]:
+        sys.stdout.write(ascii(line)[1:-1] + "\n")  # a name may hold anything
     return 5 if problems else 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cytobench.datasets.frozen.contents import Content, Contents, of_archive, of_folder
-from cytobench.datasets.frozen.identity import Identity, parse
+from cytobench.datasets.frozen.identity import WHOLE_HASH, Identity, parse
 from cytobench.datasets.frozen.manifest import IDENTITY, MANIFEST, Manifest, Row, read, root_of
 from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.progress import task
@@ -73,7 +73,7 @@ def _itself(contents: Contents, expected: Identity | None) -> tuple[Identity, Ma
         text = contents.small(IDENTITY)
         with suppress(UsageFault, UnicodeDecodeError):
             identity = parse(text.decode().removesuffix("\n"))
-        if text != f"{identity}\n".encode() or len(identity.root) != 64:
+        if text != f"{identity}\n".encode() or len(identity.root) != WHOLE_HASH:
             problems.append(f"{IDENTITY}: it is not one line NAME@vN#HASH")
         elif identity != computed:
             problems.append(f"{IDENTITY}: it says {identity}, and {MANIFEST} is {computed}; one of the two was edited")

@@ -32,6 +32,11 @@ from cytobench.progress import task
 from cytobench.store import disk_faults, file_sha256, held
 
 CARD, LICENCE, CROISSANT, VERIFIER, TABLE = "README.md", "LICENSE", "croissant.json", "verify.py", "images.csv"
+ATTRIBUTES = ".gitattributes"
+AS_THEY_ARE = b"""* -text
+*.npz filter=lfs diff=lfs merge=lfs -text
+*.parquet filter=lfs diff=lfs merge=lfs -text
+"""  # git, and hubs that are made of it, must not change line ends; the hub writes such a file where there is none
 THREADS = 8  # PNGs are packed outside the interpreter lock
 FORMULA = tuple("=+-@\t\r")  # a spreadsheet calculates what begins so
 
@@ -130,6 +135,7 @@ def _build(
     for path, content in annotations.items():
         _put(folder / path, content)
     _put(folder / TABLE, formats.csv(images))
+    _put(folder / ATTRIBUTES, AS_THEY_ARE)
     _put(folder / VERIFIER, Path(verifier.__file__).read_bytes())
     _put(folder / LICENCE, licence(edition).encode())
     _put(folder / CARD, card(edition, sets).encode())
@@ -189,7 +195,17 @@ def _row(folder: Path, path: str, facts: Mapping[Any, Any]) -> Row:
 
 
 def _files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """Return the files of a set, sorted.
+
+    Raises:
+        IntegrityFault: A link among them: what it means elsewhere is not known.
+    """
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
+    links = [name for name, path in found.items() if path.is_symlink()]
+    links += [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir() and path.is_symlink()]
+    if links:
+        raise IntegrityFault(f"{len(links)} files are links", problems=links, fix="put the files themselves there")
+    return sorted(found)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -253,7 +254,12 @@ def test_a_path_that_leads_elsewhere_is_refused_and_never_opened(
     forged(folder, {"path": path})
     opened: list[str] = []
     real = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, *rest, **more: opened.append(str(self)) or real(self, *rest, **more))
+
+    def noted(self: Path, *rest: Any, **more: Any) -> Any:
+        opened.append(str(self))
+        return real(self, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", noted)
     ours, theirs = problems(folder), told(folder, capsys)
     assert any(line.startswith(f"{path}: a path that") for line in ours)
     assert any("a path that no file of a set can have" in line for line in theirs)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cytobench import __version__
+from cytobench import __version__, cli_frozen
 from cytobench.cli_compose import compose
 from cytobench.cli_options import (
     CHOICE_OPTIONS,
@@ -364,3 +364,5 @@ def leaderboard(runs: Sequence[Path], to: Path, title: str) -> None:
 
 
 commands.add_command(compose)
+commands.add_command(cli_frozen.publish)
+commands.add_command(cli_frozen.verify)

@@ -34,7 +34,10 @@ def names(_context: click.Context, _option: click.Parameter, given: str | None) 
 
 SET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--data", multiple=True, metavar="NAME=PATH", help="A set: folder, .csv, .parquet, .npz, .zip or .tar."
+        "--data",
+        multiple=True,
+        metavar="NAME=PATH",
+        help="A set: folder, .csv, .parquet, .npz, .zip or .tar; a frozen set also as NAME@vN.",
     ),
     click.option("--manifest", multiple=True, callback=pairs, metavar="NAME=FILE", help="A manifest laid over a set."),
     click.option(
@@ -47,6 +50,7 @@ SET_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="NAME=MAP",
         help="old:new,old:new or a file or a known set's merge, as aml=five.",
     ),
+    click.option("--no-verify", is_flag=True, help="Don't compare the files of frozen sets with their manifests."),
     click.option("--frame", type=click.IntRange(0), help="Which frame of files with several, from 0."),
 )
 GENERATOR_OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -159,10 +163,10 @@ def set_options(options: dict[str, Any]) -> dict[str, Any]:
     sets = [
         Data(
             name=name,
-            path=str(_place(path)) if path else "",
+            path=_frozen_or_place(path),
             manifest=str(_place(manifest[name])) if name in manifest else "",
         )
-        for name, _, path in (text.partition("=") for text in options["data"])
+        for name, path in map(_name_and_path, options["data"])
     ]
     strangers = [name for name in manifest if name not in {one.name for one in sets}]
     if strangers:
@@ -180,8 +184,27 @@ def set_options(options: dict[str, Any]) -> dict[str, Any]:
         "columns": options["column"],
         "label_map": maps,
         "frame": options["frame"],
+        "verify": not options["no_verify"],
         "near": near,
     }
+
+
+def _name_and_path(text: str) -> tuple[str, str]:
+    """Return the two sides of ``NAME=PATH``; a frozen set's identity alone is both."""
+    from cytobench.datasets.frozen.identity import REFERENCE
+
+    name, _, path = text.partition("=")
+    found = REFERENCE.fullmatch(text)
+    return (found["name"], text) if found else (name, path)
+
+
+def _frozen_or_place(path: str) -> str:
+    """Return an absolute path; of a frozen set's identity, which is looked up below ``--out``, the text itself."""
+    from cytobench.datasets.frozen.identity import REFERENCE
+
+    if not path or (REFERENCE.fullmatch(path) and not Path(path).exists()):
+        return path
+    return str(_place(path))
 
 
 def _map_place(text: str) -> str:

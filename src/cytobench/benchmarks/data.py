@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 from cytobench.benchmarks.lookup import FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.spec import fitted
 from cytobench.benchmarks.steps.near import PAIRS, FindNear, find, read_clusters
+from cytobench.benchmarks.steps.sets import ReadImages
 from cytobench.datasets import guard, publishable, seal
 from cytobench.datasets.downloads.fetch import fetch
 from cytobench.datasets.imageset import TABLE, read_pixels, read_table, write_table
 from cytobench.datasets.known_set import known
 from cytobench.datasets.profile import profile, sheet
-from cytobench.datasets.scan import REPORT, scan
+from cytobench.datasets.scan import REPORT
 from cytobench.datasets.splits import Fold, Split, SplitStep, make_split
 from cytobench.errors import UsageFault
 from cytobench.seeds import seed_for
@@ -140,7 +141,8 @@ def _looked_up(options: SetOptions, size: int, out: Path) -> tuple[FoundSet, ...
 def _images(one: FoundSet, store: Store) -> Path:
     step, survey = one.step, one.survey
     assert survey is not None
-    return store.compute(step, lambda folder: scan(step, survey, folder))  # type: ignore[arg-type]  # files are read
+    assert isinstance(step, ReadImages)
+    return store.compute(step, lambda folder: step.read(survey, folder))
 
 
 def _near(one: FoundSet, store: Store) -> Path:

@@ -12,6 +12,8 @@ from cytobench.benchmarks.steps.sets import DrawImages, ReadImages
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.datasets.archives.stored import folder_of
 from cytobench.datasets.awkward import Choices
+from cytobench.datasets.frozen import thaw
+from cytobench.datasets.frozen.identity import Identity
 from cytobench.datasets.known_set import KnownSet, is_known, known
 from cytobench.datasets.labels import apply, parse_map, suggest
 from cytobench.datasets.layouts.listing import listing
@@ -23,6 +25,7 @@ from cytobench.seeds import seed_for
 from cytobench.store import Store
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")  # it becomes part of file names
+SHELF = "published"  # below the output folder: where frozen sets lie
 DEFAULT_DATA = ("phantom-a", "phantom-b")
 
 
@@ -60,6 +63,8 @@ class SetOptions(Frozen):
     """Likewise."""
     seed: int = 0
     """Root of all named seeds."""
+    verify: bool = True
+    """Whether every file of a frozen set is compared with its manifest before the set is used."""
 
     @property
     def chosen(self) -> dict[str, dict[str, str]]:
@@ -133,29 +138,50 @@ def classes_of(asked: Sequence[str], sets: Sequence[FoundSet]) -> tuple[str, ...
     return tuple(sorted(chosen))
 
 
-def read_listing(one: Data, facts: KnownSet, described: bool, columns: Mapping[str, str], store: Store) -> Listing:
+class _Listed(NamedTuple):
+    """Files that were found, and what is known of them."""
+
+    facts: KnownSet
+    described: bool
+    listing: Listing
+
+
+def _listed(one: Data, options: SetOptions, place: Path) -> _Listed:
     """Return what lies at a path: an archive's content, the layout that a description tells of, or one of our own."""
-    for column in columns:
+    described = is_known(one.name)
+    facts = known(one.name) if described else KnownSet(title=one.name, licence="unknown")
+    for column in options.columns:
         if column not in COLUMNS:
             raise UsageFault(
                 f"--column {column}: a manifest's columns are {', '.join(COLUMNS)}", fix="name one of them"
             )
-    place = folder_of(Path(one.path), store)
     if one.manifest:
-        found = read(place, columns=columns, manifest=Path(one.manifest))
+        found = read(place, columns=options.columns, manifest=Path(one.manifest))
     elif described:
         found = listing(facts, place)
     else:
-        found = read(place, columns=columns)
+        found = read(place, columns=options.columns)
     if facts.nature != "real":
         found = found._replace(entries=tuple(entry._replace(origin=facts.nature) for entry in found.entries))
-    return found
+    return _Listed(facts, described, found)
+
+
+def _thawed(one: Data, options: SetOptions, folder: Path, expected: Identity | None) -> _Listed:
+    """Return a frozen set, proven unless that was declined."""
+    if one.manifest:
+        raise UsageFault(f"{one.name} is a frozen set, its split is never replaced", fix="leave --manifest out")
+    found = thaw.thaw(folder, one.name, expected=expected, verified=options.verify)
+    state = "untouched" if options.verify else "not verified, as --no-verify asks"
+    say(f"note: {one.name} is {found.facts.title}, {state}")
+    return _Listed(found.facts, False, found.listing)
 
 
 def _on_disk(one: Data, options: SetOptions, image_size: int, store: Store) -> FoundSet:
-    described = is_known(one.name)
-    facts = known(one.name) if described else KnownSet(title=one.name, licence="unknown")
-    found = survey(read_listing(one, facts, described, options.columns, store))
+    place, expected = thaw.place_of(one.path, store.root.parent / SHELF)
+    place = folder_of(place, store)
+    frozen = thaw.frozen_at(place)
+    listed = _thawed(one, options, frozen, expected) if frozen else _listed(one, options, place)
+    facts, described, found = listed.facts, listed.described, survey(listed.listing)
     for note in (*found.listing.notes, *(f"known flaw: {flaw}" for flaw in facts.flaws)):
         say(f"note: {one.name}: {note}")
     raw = Counter(entry.label for entry in found.listing.entries)

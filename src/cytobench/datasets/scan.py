@@ -44,9 +44,9 @@ class Survey(NamedTuple):
 
     @property
     def sha256(self) -> str:
-        """Hash of what was listed: files, labels, splits, groups and contents, but not where they lie."""
+        """Hash of what was listed: files, labels, splits, groups, contents and ancestry, but not where they lie."""
         rows = [[*entry, sha] for entry, sha in zip(self.listing.entries, self.hashes, strict=True)]
-        return digest(sorted(rows, key=repr))
+        return digest([*sorted(rows, key=repr), *([self.listing.ancestry] if self.listing.ancestry else [])])
 
 
 class ScanStep(Step):

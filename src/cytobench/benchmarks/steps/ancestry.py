@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from cytobench.benchmarks.steps.brought import FITS, SEEN, is_brought
 from cytobench.benchmarks.steps.step import Context
-from cytobench.benchmarks.steps.synthesis import SEEN, FitGenerator
+from cytobench.benchmarks.steps.synthesis import FitGenerator
 from cytobench.datasets.guard import Exposure, exposure, union
 from cytobench.datasets.imageset import read_table
 from cytobench.errors import IntegrityFault
@@ -21,7 +22,11 @@ def ancestors(context: Context, reference: str) -> Iterator[str]:
             continue
         seen.add(one)
         yield one
-        waiting += read_json(context.folder(one) / DONE)["inputs"].values()
+        folder = context.folder(one)
+        if is_brought(one):
+            continue
+        waiting += read_json(folder / DONE)["inputs"].values()
+        waiting += [f"{one}/{FITS}/{fit.name}" for fit in sorted((folder / FITS).glob("*"))]
 
 
 def generated_from(context: Context, rows: pd.DataFrame) -> Exposure:
@@ -31,7 +36,7 @@ def generated_from(context: Context, rows: pd.DataFrame) -> Exposure:
 
 
 def _seen(context: Context, reference: str) -> Exposure:
-    if not reference.startswith(f"{FitGenerator.kind}/"):
+    if not reference.startswith(f"{FitGenerator.kind}/") and not is_brought(reference):
         return Exposure()
     path = context.folder(reference) / SEEN
     if not path.exists():

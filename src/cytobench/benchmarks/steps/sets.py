@@ -9,6 +9,7 @@ import pandas as pd
 
 from cytobench import registry
 from cytobench.benchmarks.steps import near
+from cytobench.benchmarks.steps.brought import bring
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets import guard
 from cytobench.datasets.decode import from_array
@@ -25,7 +26,7 @@ from cytobench.datasets.imageset import (
 )
 from cytobench.datasets.known_set import known
 from cytobench.datasets.readers.listing import Listing
-from cytobench.datasets.scan import REPORT, ScanStep, report, scan, write_pixels
+from cytobench.datasets.scan import REPORT, ScanStep, Survey, report, scan, write_pixels
 from cytobench.datasets.splits import SplitStep, make_split
 from cytobench.errors import IntegrityFault
 from cytobench.store import write_json
@@ -35,6 +36,8 @@ SPLIT, CHECKED = "split.json", "checked.json"
 
 class ReadImages(ScanStep, RunStep):
     """Decode a set of files."""
+
+    code: ClassVar[tuple[str, ...]] = (*ScanStep.code, "cytobench.benchmarks.steps.brought")
 
     name: str = ""
     """For people; two sets of the same files share one step."""
@@ -51,7 +54,15 @@ class ReadImages(ScanStep, RunStep):
 
     def run(self, context: Context, folder: Path) -> None:
         """Decode the surveyed files."""
-        scan(self, context.surveys[self.key], folder)
+        self.read(context.surveys[self.key], folder)
+
+    def read(self, found: Survey, folder: Path) -> None:
+        """Decode surveyed files; keep what a frozen set tells of its generators."""
+        scan(self, found, folder)
+        if found.listing.ancestry:
+            runs = bring(folder, self.reference, found.listing.ancestry)
+            table = read_table(folder / TABLE)  # in the order of the entries
+            write_table(folder / TABLE, table.assign(generator_run=runs))
 
 
 class DrawImages(RunStep):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cytobench import registry
 from cytobench.benchmarks.spec import GeneratorSpec
+from cytobench.benchmarks.steps.brought import SEEN as SEEN
 from cytobench.benchmarks.steps.sets import SPLIT, open_set
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets.decode import from_array
@@ -21,7 +22,6 @@ from cytobench.progress import say, task
 from cytobench.seeds import seed_for
 from cytobench.store import PARTIAL, atomic, write_json
 
-SEEN = "seen.csv"  # what a generator was trained on: the guard reads it
 WHOLE = "train"  # both partitions
 BLOCK = 4  # chunks that are drawn between two saves
 

@@ -22,6 +22,7 @@ from cytobench.datasets.archives import tar as tar_files
 from cytobench.datasets.archives import zip as zip_files
 from cytobench.datasets.archives.members import LIMITS, Limits, Member, Meter, Torn, bomb, is_archive, is_wanted
 from cytobench.datasets.archives.names import clashes, parts_of, problem_of
+from cytobench.datasets.frozen.manifest import IDENTITY, MANIFEST
 from cytobench.errors import DataFault, EnvironmentFault, IntegrityFault, UsageFault
 from cytobench.progress import size, task
 from cytobench.store import disk_faults, free_bytes, held
@@ -72,7 +73,7 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = LIMITS) -> Unpacked:
     with disk_faults(folder), held(folder.with_name(f".{folder.name}.lock"), wait=True):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageFault(f"{folder} is there already", fix="remove it, or name another folder")
-        with _damage_named(archive):
+        with damage_named(archive):
             plan = _planned(archive, limits)
             _check_room(archive, folder, plan)
             beside = folder.with_name(f".{folder.name}.partial")
@@ -89,18 +90,18 @@ def unpack(archive: Path, folder: Path, *, limits: Limits = LIMITS) -> Unpacked:
 def _planned(archive: Path, limits: Limits) -> _Plan:
     """Look at every member's name, kind and stated size; write nothing."""
     names: list[tuple[str, bool]] = []
-    wanted: dict[str, int] = {}
+    plain: dict[str, int] = {}
     problems: list[str] = []
     with task(f"check {archive.name}", 0, form=size) as work:
         meter = Meter(archive, limits, work)
-        for member in _walk(archive, limits, meter):
+        for member in walk(archive, limits, meter):
             names.append((member.name, member.is_folder))
             if len(names) > limits.members:
                 raise bomb(archive, f"holds more than {limits.members} members")
             if why := member.problem or problem_of(member.name):
                 problems.append(f"{member.name!r} {why}")
-            elif not member.is_folder and is_wanted(member.name):
-                wanted[member.name] = member.size
+            elif not member.is_folder:
+                plain[member.name] = member.size
     if not problems:
         problems = [f"{pair} are one name where case or Unicode form does not count" for pair in clashes(names)]
     if problems:
@@ -109,6 +110,9 @@ def _planned(archive: Path, limits: Limits) -> _Plan:
             problems=problems,
             fix="don't use it; or, if you trust it, unpack it yourself and name the folder with --data NAME=FOLDER",
         )
+    wanted = {name: size for name, size in plain.items() if is_wanted(name)}
+    if {IDENTITY, MANIFEST} <= {"/".join(parts_of(name)[1:]) for name in plain}:
+        wanted = plain  # a frozen set must be whole to be proven
     if not wanted:
         raise DataFault(f"{archive} holds no image and no table", fix="check that it is the right archive")
     meter.room_for(sum(wanted.values()))
@@ -130,8 +134,8 @@ def _write(archive: Path, folder: Path, plan: _Plan, limits: Limits) -> None:
     folder.mkdir(parents=True)
     waiting = dict(plan.wanted)
     with task(f"unpack {archive.name}", plan.total, form=size) as work:
-        for member in _walk(archive, limits, Meter(archive, limits, work)):
-            if not is_wanted(member.name) or member.is_folder:
+        for member in walk(archive, limits, Meter(archive, limits, work)):
+            if member.name not in plan.wanted or member.is_folder:
                 continue
             if waiting.pop(member.name, None) != member.size or member.problem:
                 raise _changed(archive)
@@ -148,7 +152,13 @@ def _changed(archive: Path) -> IntegrityFault:
     return IntegrityFault(f"{archive} changed while it was read; nothing was unpacked", fix="repeat the command")
 
 
-def _walk(archive: Path, limits: Limits, meter: Meter) -> Iterator[Member]:
+def walk(archive: Path, limits: Limits, meter: Meter) -> Iterator[Member]:
+    """Yield the members of an archive of any kind that is read; what that is, is told from its first bytes.
+
+    Raises:
+        DataFault: Of no kind that is read.
+        IntegrityFault: Members that lie about themselves, or more bytes than the meter allows.
+    """
     with archive.open("rb") as file:
         head = file.read(512)
     for magic, command in FOREIGN.items():
@@ -167,7 +177,7 @@ def _walk(archive: Path, limits: Limits, meter: Meter) -> Iterator[Member]:
 
 
 @contextmanager
-def _damage_named(archive: Path) -> Iterator[None]:
+def damage_named(archive: Path) -> Iterator[None]:
     """Turn whatever a damaged archive makes the standard library trip over into one fault with its name."""
     try:
         yield

@@ -42,6 +42,15 @@ class Entry(NamedTuple):
     box: Box | None = None
 
 
+class Ancestry(NamedTuple):
+    """What the generators of synthetic images were trained on, as it was published with them."""
+
+    runs: tuple[str, ...]
+    """The fit that drew each entry; empty for what no generator drew."""
+    seen: tuple[tuple[str, str, str, str], ...]
+    """What each fit saw: fit, set, label, SHA-256 of the pixels."""
+
+
 class Listing(NamedTuple):
     """What a reader found."""
 
@@ -53,6 +62,8 @@ class Listing(NamedTuple):
     notes: tuple[str, ...] = ()
     arrays: Mapping[str, NDArray[Any]] | None = None
     """The images of an npz, by array name."""
+    ancestry: Ancestry | None = None
+    """Where the images come from; None where nobody says."""
 
 
 def of_the_system(name: str) -> bool:

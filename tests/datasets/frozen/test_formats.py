@@ -112,6 +112,7 @@ def test_the_head_of_the_card_names_files_that_are_there(folder: Path) -> None:
 
 
 class TestCroissant:
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # inside mlcroissant
     def test_mlcroissant_reads_every_record(self, folder: Path) -> None:
         mlcroissant = pytest.importorskip("mlcroissant", reason="the package mlcroissant is not installed")
         found = mlcroissant.Dataset(jsonld=folder / "croissant.json")
@@ -180,6 +181,7 @@ class TestCoco:
                 seen += 1
         assert seen == len(published("x-vae").images.table)
 
+    @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
     def test_pycocotools_reads_it(self, freeze: Freeze) -> None:
         coco = pytest.importorskip("pycocotools.coco", reason="the package pycocotools is not installed")
         parts = adopt(json.dumps(scenes()).encode(), published("x-vae"), "scenes.json")

@@ -129,7 +129,7 @@ def test_an_edited_artefact_is_not_published(run: Path, tmp_path: Path) -> None:
 
 def test_a_drawn_set_is_published_where_it_is_named(order: Orders, tmp_path: Path) -> None:
     sets = (Data(name="phantom-a"), Data(name="phantom-b"))
-    small = order(data=sets, settings={"drawn_per_class": "40", "image_size": "32"})
+    small = order(data=sets, settings={"drawn_per_class": "40", "image_size": "16"})
     done = carry_out(small, tmp_path / "out")
     found = verify(published(done.folder, sets=["phantom-a-vae", "phantom-b"]))
     origins = {row.set: row.origin for row in found.manifest.rows if row.pixel_sha256}

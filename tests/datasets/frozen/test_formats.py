@@ -112,11 +112,12 @@ def test_the_head_of_the_card_names_files_that_are_there(folder: Path) -> None:
 
 
 class TestCroissant:
-    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # inside mlcroissant
-    def test_mlcroissant_reads_every_record(self, folder: Path) -> None:
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of rdflib's own
+    def test_mlcroissant_reads_every_record(self, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
         mlcroissant = pytest.importorskip("mlcroissant", reason="the package mlcroissant is not installed")
         found = mlcroissant.Dataset(jsonld=folder / "croissant.json")
         assert not found.metadata.ctx.issues.errors
+        assert "not standard" not in caplog.text
         assert len(list(found.records("all"))) == sum(PARTS.values()) * len(CLASSES)
         assert len(list(found.records("x-vae/test"))) == PARTS["test"] * len(CLASSES)
 
@@ -181,7 +182,7 @@ class TestCoco:
                 seen += 1
         assert seen == len(published("x-vae").images.table)
 
-    @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its array type
     def test_pycocotools_reads_it(self, freeze: Freeze) -> None:
         coco = pytest.importorskip("pycocotools.coco", reason="the package pycocotools is not installed")
         parts = adopt(json.dumps(scenes()).encode(), published("x-vae"), "scenes.json")

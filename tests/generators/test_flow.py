@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from cytobench.generators.flow import HELD_OUT, Flow, FlowConfig, _held_out
 from tests.generators.toy import discs
@@ -68,3 +69,16 @@ def test_what_judges_is_not_learned_from() -> None:
     assert len(held) == HELD_OUT
     few = _held_out(HELD_OUT**2 - 1)
     assert len(few[0]) == len(few[1]) == HELD_OUT**2 - 1, "too few to spare any"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"guidance": 2.0, "unlabelled": 0.0}, "needs unlabelled above 0"),
+        ({"averages": (0.3,)}, "between 0 and"),
+        ({"patch": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_what_cannot_be_drawn_with_is_refused_at_once(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        FlowConfig.model_validate(CONFIG.model_dump() | changes)

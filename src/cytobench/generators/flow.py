@@ -13,12 +13,12 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from cytobench.generators import arithmetic, rectified, sampling, saved
 from cytobench.generators.arithmetic import Precision
-from cytobench.generators.averages import Averages
+from cytobench.generators.averages import Averages, exponent
 from cytobench.generators.contract import Conditioning, GeneratorConfig, Profile
 from cytobench.generators.fitting import Learner, fit, seeded
 from cytobench.generators.guess import Guess, White
@@ -32,7 +32,7 @@ from cytobench.seeds import seed_for
 HELD_OUT = 16
 """One image of so many is kept out of the training, to choose the average of the weights by."""
 JUDGED = 512
-"""So many guesses, at most, judge an average."""
+"""So many guesses judge an average, and no fewer than there are images to judge by."""
 
 
 class FlowConfig(GeneratorConfig):
@@ -40,13 +40,13 @@ class FlowConfig(GeneratorConfig):
 
     channels: tuple[int, ...]
     """Width of each level of the U-Net, from fine to coarse."""
-    blocks: int
+    blocks: int = Field(ge=1)
     """Residual blocks of each level, down and up alike."""
-    patch: int
+    patch: int = Field(ge=1)
     """Side of the squares of pixels that are folded into channels before the U-Net, pixels; 1 folds nothing."""
     attention_side: int = 16
     """Attention at the levels whose maps have at most this side, map pixels."""
-    components: int
+    components: int = Field(ge=0)
     """Principal components of each class's Gaussian guess that the U-Net improves on; 0 for none."""
     time_mean: float = -1.2
     """Of log(t / (1 − t)) at which it is trained; above 0 there is more noise than image."""
@@ -66,6 +66,19 @@ class FlowConfig(GeneratorConfig):
     """Above 1 more of them are spent where there is more noise."""
     precision: Precision = "auto"
     """Of the arithmetic inside the U-Net."""
+
+    @field_validator("averages")
+    @classmethod
+    def _possible(cls, averages: tuple[float, ...]) -> tuple[float, ...]:
+        for width in averages:
+            exponent(width)
+        return averages
+
+    @model_validator(mode="after")
+    def _can_be_led(self) -> Self:
+        if self.guidance != 1 and not self.unlabelled:
+            raise ValueError("guidance other than 1 needs unlabelled above 0: some images that come without a class")
+        return self
 
 
 class Asked(NamedTuple):
@@ -228,7 +241,7 @@ class Flow:
         """Return the mean error on images held out (N, 3, S, S), the same noise for every network."""
         assert isinstance(network, Drawer)
         source = torch.Generator().manual_seed(seed_for(seed, "judge"))
-        repeats = max(1, JUDGED // (8 * len(clean)))
+        repeats = max(1, JUDGED // len(clean))
         total = 0.0
         for _ in range(repeats):
             for some, theirs in zip(torch.split(clean, 64), torch.split(labels, 64), strict=True):

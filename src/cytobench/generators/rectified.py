@@ -50,8 +50,9 @@ def spaced(evaluations: int, *, shift: float) -> list[float]:
 def drawn(noise: Tensor, clean_at: CleanAt, *, evaluations: int, shift: float) -> Tensor:
     """Return images by a second-order multistep solver of ``dx/dt = (x − x_0) / t``.
 
-    Exact where the guess is linear in ``log((1 − t) / t)`` between two evaluations: DPM-Solver++(2M) (Lu et al. 2022,
-    algorithm 2) on the straight path. The first step starts where the logarithm is −∞, and is of first order.
+    DPM-Solver++(2M) (Lu et al. 2022, algorithm 2) on the straight path, in steps of ``log((1 − t) / t)``: exact where
+    the guess is constant, else of second order. The first two steps, after the place where the logarithm is −∞, and
+    the last, which shows the guess itself, are of first order.
 
     Args:
         noise: Standard normal, the shape of the images.

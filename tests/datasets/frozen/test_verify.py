@@ -206,14 +206,15 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.fault(37, 38, 39)
 @pytest.mark.usefixtures("one_thread")
-def test_a_thousand_mutations_are_found_by_both_verifiers_and_the_file_is_named(
-    freeze: Freeze, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.slow)])
+def test_mutations_are_found_by_both_verifiers_and_the_file_is_named(
+    count: int, freeze: Freeze, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = freeze().folder
     assert problems(whole) == ()
     assert told(whole, capsys) == []
     chance = random.Random(20261121)
-    for number in range(1000):
+    for number in range(count):
         folder = tmp_path / "mutated"
         shutil.copytree(whole, folder)
         mutation = MUTATIONS[number % len(MUTATIONS)]

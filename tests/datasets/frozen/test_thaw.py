@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from cytobench.benchmarks.lookup import Data, SetOptions, find_sets
 from cytobench.datasets.archives.unpack import unpack
 from cytobench.datasets.frozen.archive import Kind, pack
 from cytobench.datasets.frozen.identity import Identity, named, parse
 from cytobench.datasets.frozen.manifest import IDENTITY, MANIFEST, Row, root_of, written
 from cytobench.datasets.frozen.thaw import frozen_at, place_of, thaw
 from cytobench.errors import IntegrityFault, UsageFault
+from cytobench.store import Store
 from tests.datasets.frozen.conftest import Freeze, published
 
 
@@ -111,7 +113,7 @@ def restated(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -
     (folder / IDENTITY).write_text(f"{Identity(header['name'], header['version'], root_of(content))}\n")
 
 
-@pytest.mark.fault(26, 41)
+@pytest.mark.fault(26, 40)
 @pytest.mark.parametrize("verified", [True, False])
 def test_the_name_of_a_set_leads_to_no_file_beside_it(freeze: Freeze, verified: bool) -> None:
     folder = freeze().folder
@@ -161,6 +163,20 @@ def test_a_set_without_its_identity_is_not_taken_for_an_ordinary_folder(freeze: 
     with pytest.raises(IntegrityFault) as caught:
         thaw(folder, "x", expected=None, verified=True)
     assert f"{lost}: missing" in caught.value.problems
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("part", ["npz/x-vae.npz", "images.csv", "images/x-vae", "board"])
+def test_a_part_of_it_is_no_set(freeze: Freeze, tmp_path: Path, part: str) -> None:
+    folder = freeze().folder
+    (tmp_path / "link").symlink_to(folder / part)
+    for path in (folder / part, tmp_path / "link"):
+        with pytest.raises(UsageFault, match="part of a frozen set") as caught:
+            find_sets(
+                SetOptions(data=(Data(name="x", path=str(path)),)),
+                image_size=16, drawn_per_class=1, store=Store(tmp_path / "out/store"),
+            )  # fmt: skip
+        assert str(folder) in caught.value.fix
 
 
 def test_an_ordinary_folder_is_none(tmp_path: Path) -> None:

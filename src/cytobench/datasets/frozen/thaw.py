@@ -57,6 +57,17 @@ def frozen_at(place: Path) -> Path | None:
     return None
 
 
+def refuse_part(path: str) -> None:
+    """Refuse a file or folder within a frozen set: alone it says neither that it was drawn nor what from.
+
+    Raises:
+        UsageFault: With the frozen set's folder.
+    """
+    for folder in Path(path).resolve().parents:
+        if (folder / MANIFEST).is_file() and (folder / IDENTITY).is_file():
+            raise UsageFault(f"{path} is a part of a frozen set", fix=f"name its folder: --data NAME={folder}")
+
+
 def thaw(folder: Path, name: str, *, expected: Identity | None, verified: bool) -> Thawed:
     """Return one set of a frozen set as a listing.
 
@@ -119,8 +130,9 @@ def _nature(rows: Sequence[Row], name: str) -> Nature:
         return "phantom"
     if origins == {"synthetic"} and all(row.generator_run for row in rows):
         return "synthetic"
+    told = ", ".join(sorted(origins))
     raise IntegrityFault(
-        f"the manifest does not say which fit drew every image of {name}, or mixes origins ({', '.join(sorted(origins))})",
+        f"the manifest does not say which fit drew every image of {name}, or mixes origins ({told})",
         fix="get the frozen set again",
     )
 

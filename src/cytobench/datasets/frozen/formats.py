@@ -66,9 +66,10 @@ def npz(
             photographs.
     """
     arrays: dict[str, NDArray[np.generic]] = {"classes": np.array(classes), DRAWN_BY: np.array(drawn_by)}
+    code = np.min_scalar_type(max(len(classes) - 1, 0))  # of one byte, as MedMNIST's, up to 256 classes
     for split in SPLITS:
         images, codes = parts[split]
-        arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, codes.astype(np.uint8)[:, None]
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, codes.astype(code)[:, None]
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()

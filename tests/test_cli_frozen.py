@@ -56,8 +56,22 @@ def test_publish_refuses_wrong_use(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", [("--licence", "my own words"), ("--date", "yesterday")])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("licence", "my own words"),
+        ("licence", "CC0-1.0\nconfigs: []"),
+        ("licence", "CC0-1.0\n"),
+        ("licence", ""),
+        ("date", "yesterday"),
+        ("date", "on 2026-11-21"),
+        ("date", "2026-11-21\n"),
+    ],
+)
 def test_publish_refuses_facts_that_machines_can_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, value: str
 ) -> None:
-    assert call(monkeypatch, "publish", tmp_path, "--name", "a", "--version", "1", *words) == 2
+    assert call(monkeypatch, "publish", tmp_path, "--name", "a", "--version", "1", f"--{option}", value) == 2
+    told = capsys.readouterr().err
+    assert option in told
+    assert "is no run" not in told

@@ -164,6 +164,23 @@ def test_the_guard_knows_what_the_generators_of_a_frozen_set_saw(run: Path, orde
         carry_out(real_only(order, *data, seed=77), tmp_path / "out")
 
 
+@pytest.mark.fault(26)
+def test_photographs_two_generators_back_are_still_known(run: Path, order: Orders, tmp_path: Path) -> None:
+    first = published(run)
+    data = (Data(name="cells", path="cells@v1"), Data(name="y", path=str(tmp_path / "y")))
+    again = carry_out(order(data=data), tmp_path / "out")
+    folder = published(again.folder, edition=edition(identity=Identity("again", 1)), sets=["cells-vae"])
+    before, seen = pd.read_csv(first / "ancestry/x-vae.csv"), pd.read_csv(folder / "ancestry/cells-vae.csv")
+    assert set(seen["set"]) == {"cells", "x"}
+    for _, rows in seen.groupby("generator_run"):
+        assert set(rows["pixel_sha256"][rows["set"] == "x"]) == set(before["pixel_sha256"])
+    drawn = pd.read_csv(first / "images.csv")
+    assert set(seen["pixel_sha256"][seen["set"] == "cells"]) <= set(drawn["pixel_sha256"])
+    data = (Data(name="again", path=str(folder)), Data(name="x", path=str(tmp_path / "x")))
+    with pytest.raises(IntegrityFault, match="seen by a generator"):
+        carry_out(real_only(order, *data, seed=77), tmp_path / "later")
+
+
 @pytest.mark.fault(37, 39)
 def test_a_changed_set_is_not_run_on_and_the_file_is_named(run: Path, order: Orders, tmp_path: Path) -> None:
     folder = published(run)

@@ -180,6 +180,8 @@ def _on_disk(one: Data, options: SetOptions, image_size: int, store: Store) -> F
     place, expected = thaw.place_of(one.path, store.root.parent / SHELF)
     place = folder_of(place, store)
     frozen = thaw.frozen_at(place)
+    if not frozen:
+        thaw.refuse_part(one.path)
     listed = _thawed(one, options, frozen, expected) if frozen else _listed(one, options, place)
     facts, described, found = listed.facts, listed.described, survey(listed.listing)
     for note in (*found.listing.notes, *(f"known flaw: {flaw}" for flaw in facts.flaws)):

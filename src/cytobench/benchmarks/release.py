@@ -9,8 +9,11 @@ import pandas as pd
 from cytobench.benchmarks import publish
 from cytobench.benchmarks.lookup import SHELF
 from cytobench.benchmarks.run import COMMAND, PLAN, SPEC
+from cytobench.benchmarks.steps.ancestry import ancestors
+from cytobench.benchmarks.steps.brought import FITS, is_brought
+from cytobench.benchmarks.steps.brought import SEEN as SEEN_FILE
 from cytobench.benchmarks.steps.sets import FreezeSplit
-from cytobench.benchmarks.steps.synthesis import SEEN as SEEN_FILE
+from cytobench.benchmarks.steps.step import Context
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
 from cytobench.datasets.frozen.archive import Kind, pack, zenodo
 from cytobench.datasets.frozen.coco import adopt
@@ -21,9 +24,10 @@ from cytobench.datasets.frozen.write import write
 from cytobench.datasets.imageset import TABLE, ImageSet, read_pixels, read_table
 from cytobench.datasets.known_set import is_known, known
 from cytobench.datasets.splits import PARTITIONS
+from cytobench.device import Device
 from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.registry import unknown
-from cytobench.store import DONE, digest, file_sha256, listing, read_json, write_json
+from cytobench.store import DONE, Store, digest, file_sha256, listing, read_json, write_json
 
 BOARD = "board"  # below the set's folder
 
@@ -125,8 +129,10 @@ def _synthetic(store: Path, steps: Sequence[str], spec: Mapping[str, Any]) -> di
         table = read_table(folder / TABLE)
         table["partition"] = table["split"].map(partition).fillna("")
         images = ImageSet(name, "synthetic", tuple(facts["classes"]), table, read_pixels(folder))
-        seen = _seen(store, sorted(done["inputs"].values()))
-        found[name] = Published(images, tuple(_story(recipe, seen, spec)), seen)
+        fits = sorted(done["inputs"].values())
+        seen = _seen(store, fits)
+        story = tuple(_story(recipe, seen, spec))
+        found[name] = Published(images, story, pd.concat([seen, _seen_before(store, fits)], ignore_index=True))
     return found
 
 
@@ -160,6 +166,26 @@ def _seen(store: Path, fits: Sequence[str]) -> pd.DataFrame:
         folder, _ = _artefact(store, fit)
         tables.append(read_table(folder / SEEN_FILE).assign(generator_run=fit)[list(SEEN)])
     return pd.concat(tables, ignore_index=True)
+
+
+def _seen_before(store: Path, fits: Sequence[str]) -> pd.DataFrame:
+    """Return what the generators had learned from whose images some fits learned from, at any depth; columns ``SEEN``.
+
+    Each row counts as seen by the fit of this run: whoever uses its images must not test on any of these.
+    """
+    context = Context(Store(store), Device("cpu", "", 1))  # nothing is computed
+    tables = [pd.DataFrame(columns=list(SEEN), dtype=str)]
+    for fit in fits:
+        for one in ancestors(context, fit):
+            if one != fit and (one.startswith(f"{FitGenerator.kind}/") or is_brought(one)):
+                tables.append(read_table(_proven(store, one) / SEEN_FILE).assign(generator_run=fit)[list(SEEN)])
+    return pd.concat(tables, ignore_index=True).drop_duplicates()
+
+
+def _proven(store: Path, reference: str) -> Path:
+    """Return the folder of a fit of this store, or of one that a frozen set brought along, after proving it."""
+    _artefact(store, reference.split(f"/{FITS}/")[0])
+    return store / reference
 
 
 def _drawn(store: Path, steps: Sequence[str]) -> dict[str, Published]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cytobench.datasets.frozen.coco import adopt
+from cytobench.datasets.frozen.formats import npz
+from cytobench.datasets.readers.npz import read_npz
 from cytobench.errors import DataFault
 from tests.datasets.frozen.conftest import PARTS, SIZE, Freeze, published
 
@@ -79,6 +82,23 @@ def test_medmnist_reads_the_npz(folder: Path, expected: Expected, monkeypatch: p
         assert len(found) == PARTS[split] * len(CLASSES)
         for code, label in enumerate(CLASSES):
             assert same([image for image, target in found if target.tolist() == [code]], expected[split, label])
+
+
+def test_a_copied_npz_is_still_not_taken_for_photographs(folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copy(folder / "npz/x-vae.npz", tmp_path / "blood.npz")
+    entries = read_npz(Path(copied)).entries
+    assert {entry.origin for entry in entries} == {"synthetic"}
+    assert {entry.label for entry in entries} == set(CLASSES)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(1, "uint8"), (256, "uint8"), (257, "uint16")])
+def test_the_labels_of_an_npz_never_wrap(tmp_path: Path, count: int, kind: str) -> None:
+    classes = [f"{code:03d}" for code in range(count)]
+    empty = np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0, np.int64)
+    parts = {"train": (np.zeros((count, 1, 1, 3), np.uint8), np.arange(count)), "val": empty, "test": empty}
+    (tmp_path / "many.npz").write_bytes(npz(parts, classes, "noise"))
+    assert [entry.label for entry in read_npz(tmp_path / "many.npz").entries] == classes
+    assert np.load(tmp_path / "many.npz")["train_labels"].dtype == kind
 
 
 def test_hugging_face_datasets_reads_the_folder(folder: Path, expected: Expected, tmp_path: Path) -> None:

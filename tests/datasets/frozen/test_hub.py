@@ -1,5 +1,6 @@
 """The hub: a set is verified, uploaded once and tagged; another set never takes its tag. No network is used."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,12 +32,18 @@ class Hub:
     def list_repo_refs(self, name: str, *, repo_type: str) -> SimpleNamespace:
         return SimpleNamespace(tags=[SimpleNamespace(name=path.name) for path in self.place.glob("v*")])
 
+    def list_repo_files(self, name: str, *, repo_type: str) -> list[str]:
+        main = self.place / "main"
+        return [".gitattributes", *(path.name for path in main.glob("*"))]
+
     def hf_hub_download(self, name: str, file: str, *, repo_type: str, revision: str) -> str:
         return str(self.place / revision / file)
 
     def upload_folder(self, *, repo_id: str, folder_path: Path, commit_message: str, **rest: Any) -> None:
         assert rest == {"repo_type": "dataset", "delete_patterns": "*"}
         self.calls.append(commit_message)
+        shutil.rmtree(self.place / "main", ignore_errors=True)
+        shutil.copytree(folder_path, self.place / "main")
 
     def create_tag(self, name: str, *, tag: str, repo_type: str, tag_message: str) -> None:
         (self.place / tag).mkdir()
@@ -65,6 +72,23 @@ def test_another_set_does_not_take_its_tag(freeze: Freeze, hub: Hub) -> None:
     with pytest.raises(IntegrityFault, match="holds noise@v1#"):
         upload(other.folder, "lab/noise", private=False)
     assert len(hub.calls) == 1
+
+
+def test_a_later_version_replaces_the_newest_state(freeze: Freeze, hub: Hub) -> None:
+    first = freeze()
+    second = freeze(version=2, supersedes=str(first.identity))
+    for one in (first, second):
+        upload(one.folder, "lab/noise", private=False)
+    assert hub.calls == [str(first.identity), str(second.identity)]
+
+
+@pytest.mark.parametrize(("file", "text"), [("data.csv", "years of work"), (IDENTITY, f"noises@v1#{'0' * 64}\n")])
+def test_what_is_another_stays(freeze: Freeze, hub: Hub, file: str, text: str) -> None:
+    (hub.place / "main").mkdir()
+    (hub.place / "main" / file).write_text(text)
+    with pytest.raises(IntegrityFault, match="would replace"):
+        upload(freeze().folder, "lab/noise", private=False)
+    assert hub.calls == []
 
 
 def test_an_edited_set_is_not_uploaded(freeze: Freeze, hub: Hub) -> None:

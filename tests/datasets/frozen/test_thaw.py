@@ -1,16 +1,21 @@
 """A frozen set as a data set: its splits, labels and ancestry as published, proven before anything is used."""
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cytobench.benchmarks.lookup import Data, SetOptions, find_sets
 from cytobench.datasets.archives.unpack import unpack
 from cytobench.datasets.frozen.archive import Kind, pack
 from cytobench.datasets.frozen.identity import Identity, named, parse
-from cytobench.datasets.frozen.manifest import IDENTITY, MANIFEST
+from cytobench.datasets.frozen.manifest import IDENTITY, MANIFEST, Row, root_of, written
 from cytobench.datasets.frozen.thaw import frozen_at, place_of, thaw
 from cytobench.errors import IntegrityFault, UsageFault
+from cytobench.store import Store
 from tests.datasets.frozen.conftest import Freeze, published
 
 
@@ -80,6 +85,54 @@ def test_unverified_without_its_ancestry_is_refused(freeze: Freeze, lost: str) -
             thaw(folder, "x", expected=None, verified=False)
 
 
+@pytest.mark.fault(37)
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_hash_that_was_typed_holds_without_verifying_too(freeze: Freeze, verified: bool) -> None:
+    done = freeze()
+    found = thaw(done.folder, "x", expected=parse(f"noise@v1#{done.identity.root[:8]}"), verified=verified)
+    assert found.identity == done.identity
+    with pytest.raises(IntegrityFault):
+        thaw(done.folder, "x", expected=parse("noise@v1#00000000"), verified=verified)
+
+
+@pytest.mark.fault(26)
+def test_an_edited_ancestry_is_refused_unverified(freeze: Freeze) -> None:
+    folder = freeze().folder
+    path = folder / "ancestry/x-vae.csv"
+    path.write_text(path.read_text().replace(",lab,", ",lob,", 1))
+    with pytest.raises(IntegrityFault, match="what its generators saw"):
+        thaw(folder, "x", expected=None, verified=False)
+
+
+def restated(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Rewrite the rows of a manifest, and the identity, as an attacker would who knows how."""
+    header, *lines = (json.loads(line) for line in (folder / MANIFEST).read_text().splitlines())
+    rows = [Row(**change({name: one[name] for name in Row._fields})) for one in lines]
+    content = written(Identity(header["name"], header["version"]), header["supersedes"], rows)
+    (folder / MANIFEST).write_bytes(content)
+    (folder / IDENTITY).write_text(f"{Identity(header['name'], header['version'], root_of(content))}\n")
+
+
+@pytest.mark.fault(26, 40)
+@pytest.mark.parametrize("verified", [True, False])
+def test_the_name_of_a_set_leads_to_no_file_beside_it(freeze: Freeze, verified: bool) -> None:
+    folder = freeze().folder
+    (folder.parent / "nothing.csv").write_bytes((folder / "ancestry/x-vae.csv").read_bytes())
+    restated(folder, lambda row: row | ({"set": "../../nothing"} if row["set"] else {}))
+    with pytest.raises(IntegrityFault, match="what its generators saw"):
+        thaw(folder, "x", expected=None, verified=verified)
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize("changed", [{"origin": "phantom"}, {"generator_run": ""}, {"origin": "real"}])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_an_image_that_nobody_drew_is_refused(freeze: Freeze, changed: dict[str, str], split: str) -> None:
+    folder = freeze().folder
+    restated(folder, lambda row: row | (changed if row["split"] == split else {}))
+    with pytest.raises(IntegrityFault, match="which fit drew every image"):
+        thaw(folder, "x", expected=None, verified=True)
+
+
 def test_a_name_with_a_version_is_found_on_the_shelf(freeze: Freeze, tmp_path: Path) -> None:
     done = freeze()
     shelf = done.folder.parent
@@ -110,6 +163,20 @@ def test_a_set_without_its_identity_is_not_taken_for_an_ordinary_folder(freeze: 
     with pytest.raises(IntegrityFault) as caught:
         thaw(folder, "x", expected=None, verified=True)
     assert f"{lost}: missing" in caught.value.problems
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("part", ["npz/x-vae.npz", "images.csv", "images/x-vae", "board"])
+def test_a_part_of_it_is_no_set(freeze: Freeze, tmp_path: Path, part: str) -> None:
+    folder = freeze().folder
+    (tmp_path / "link").symlink_to(folder / part)
+    for path in (folder / part, tmp_path / "link"):
+        with pytest.raises(UsageFault, match="part of a frozen set") as caught:
+            find_sets(
+                SetOptions(data=(Data(name="x", path=str(path)),)),
+                image_size=16, drawn_per_class=1, store=Store(tmp_path / "out/store"),
+            )  # fmt: skip
+        assert str(folder) in caught.value.fix
 
 
 def test_an_ordinary_folder_is_none(tmp_path: Path) -> None:

@@ -385,6 +385,19 @@ class TestArchives:
         with pytest.raises(IntegrityFault, match="unpacks to more than"):
             verify(tmp_path / "bomb.zip")
 
+    @pytest.mark.fault(42)
+    @pytest.mark.parametrize("kind", ["zip", "tar"])
+    def test_members_without_end_are_stopped(
+        self, freeze: Freeze, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind
+    ) -> None:
+        done = freeze()
+        archive = pack(done.folder, tmp_path / f"noise.{kind}", kind)
+        monkeypatch.setattr(contents, "LIMITS", contents.LIMITS._replace(members=done.files))
+        assert verify(archive).files == done.files
+        monkeypatch.setattr(contents, "LIMITS", contents.LIMITS._replace(members=done.files - 1))
+        with pytest.raises(IntegrityFault, match=f"holds more than {done.files - 1} members"):
+            verify(archive)
+
     def test_a_torn_one_is_bad_data(self, freeze: Freeze, tmp_path: Path) -> None:
         archive = pack(freeze().folder, tmp_path / "noise.tar", "tar")
         archive.write_bytes(archive.read_bytes()[:-20_000])

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from cytobench.datasets.archives.members import LIMITS, Meter
+from cytobench.datasets.archives.members import LIMITS, Meter, bomb
 from cytobench.datasets.archives.names import clashes, parts_of, problem_of
 from cytobench.datasets.archives.unpack import damage_named, walk
 from cytobench.datasets.decode import SMALLEST, Unreadable, decode
@@ -100,7 +100,7 @@ def of_archive(archive: Path) -> Contents:
 
     Raises:
         DataFault: It is torn.
-        IntegrityFault: More in it than its size allows, or members that overlap or lie about themselves.
+        IntegrityFault: More in it than its size or ``LIMITS`` allow, or members that overlap or lie about themselves.
     """
     files: dict[str, int] = {}
     found: dict[str, Content] = {}
@@ -112,6 +112,8 @@ def of_archive(archive: Path) -> Contents:
         meter = Meter(archive, LIMITS, work)
         for member in walk(archive, LIMITS, meter):
             names.append((member.name, member.is_folder))
+            if len(names) > LIMITS.members:
+                raise bomb(archive, f"holds more than {LIMITS.members} members")
             why = member.problem or problem_of(member.name)
             path = "/".join(parts_of(member.name)[1:])
             if why:

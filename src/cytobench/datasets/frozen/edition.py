@@ -23,11 +23,11 @@ class Edition(BaseModel):
     """Whole identity of the version that this one replaces; empty for a first one."""
     title: str
     """One line for people."""
-    licence: str = Field(pattern=r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
+    licence: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")
     """SPDX name."""
     creators: tuple[str, ...] = ()
     """Who publishes it."""
-    date: str = Field(default="", pattern=r"(\d{4}-\d\d-\d\d)?")
+    date: str = Field(default="", pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$")
     """Of publication, as 2026-11-21; empty where nobody states one: a clock's time would change every hash."""
     command: str
     """What the run was started with."""

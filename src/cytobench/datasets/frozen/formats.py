@@ -2,12 +2,13 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cytobench.datasets.readers.npz import DRAWN_BY
 from cytobench.datasets.splits import SPLITS
 
 SPLIT_NAMES = {"train": "train", "val": "validation", "test": "test"}
@@ -53,17 +54,22 @@ def parquet(rows: pd.DataFrame, pictures: Sequence[bytes], classes: Sequence[str
     return content.getvalue()
 
 
-def npz(parts: dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]], classes: Sequence[str]) -> bytes:
+def npz(
+    parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]], classes: Sequence[str], drawn_by: str
+) -> bytes:
     """Return a set as MedMNIST stores one: ``train_images`` (N, H, W, 3) and ``train_labels`` (N, 1), and so on.
 
     Args:
         parts: Images and codes by split.
         classes: Names of the codes; stored as ``classes``, which other readers pass over.
+        drawn_by: What drew the images; stored as ``DRAWN_BY``, so that a copy of the file alone is not taken for
+            photographs.
     """
-    arrays: dict[str, NDArray[np.generic]] = {"classes": np.array(classes)}
+    arrays: dict[str, NDArray[np.generic]] = {"classes": np.array(classes), DRAWN_BY: np.array(drawn_by)}
+    code = np.min_scalar_type(max(len(classes) - 1, 0))  # of one byte, as MedMNIST's, up to 256 classes
     for split in SPLITS:
         images, codes = parts[split]
-        arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, codes.astype(np.uint8)[:, None]
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, codes.astype(code)[:, None]
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()

@@ -1,10 +1,16 @@
 """A frozen set on the Hugging Face hub: one commit, tagged with its version; a tag that is there is never moved."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cytobench.datasets.frozen.identity import Identity
 from cytobench.datasets.frozen.manifest import IDENTITY
 from cytobench.datasets.frozen.verify import verify
+from cytobench.datasets.frozen.write import ATTRIBUTES
 from cytobench.errors import EnvironmentFault, IntegrityFault
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
 def upload(folder: Path, repository: str, *, private: bool) -> str:
@@ -18,7 +24,8 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
         private: Whether a new repository is seen by its owner alone.
 
     Raises:
-        IntegrityFault: The set is not untouched, or this version was uploaded with other content.
+        IntegrityFault: The set is not untouched, this version was uploaded with other content, or the repository holds
+            something else than versions of this set, which would be replaced.
         EnvironmentFault: The hub can't be reached, or does not let us in.
     """
     from huggingface_hub import HfApi
@@ -38,6 +45,7 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
                     fix="publish a later --version; a published version is never edited",
                 )
         else:
+            _check_newest(api, repository, identity)
             api.upload_folder(
                 repo_id=repository,
                 folder_path=folder,
@@ -54,3 +62,18 @@ def upload(folder: Path, repository: str, *, private: bool) -> str:
             fix="log in with `hf auth login`, check the repository's name, and repeat the command",
         ) from error
     return f"{api.endpoint}/datasets/{repository}/tree/{tag}"
+
+
+def _check_newest(api: "HfApi", repository: str, identity: Identity) -> None:
+    """Refuse to replace anything but an empty repository or another version of the same set."""
+    there = set(api.list_repo_files(repository, repo_type="dataset")) - {ATTRIBUTES}  # the hub makes this one itself
+    if not there:
+        return
+    held = ""
+    if IDENTITY in there:
+        held = Path(api.hf_hub_download(repository, IDENTITY, repo_type="dataset", revision="main")).read_text("utf-8")
+    if not held.startswith(f"{identity.name}@v"):
+        raise IntegrityFault(
+            f"{repository} holds {held.strip() or f'{len(there)} files'}, which {identity} would replace",
+            fix="name a new repository, or the one of this set's other versions",
+        )

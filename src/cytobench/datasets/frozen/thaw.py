@@ -1,6 +1,9 @@
 """A frozen set as a data set again: its own splits, its labels, and what its generators saw, proven before use."""
 
+import hashlib
+import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,10 +11,10 @@ import pandas as pd
 
 from cytobench.datasets.frozen.edition import SEEN
 from cytobench.datasets.frozen.identity import REFERENCE, Identity, parse
-from cytobench.datasets.frozen.manifest import IDENTITY, MANIFEST, Row, read
+from cytobench.datasets.frozen.manifest import IDENTITY, MANIFEST, Manifest, Row, read, root_of
 from cytobench.datasets.frozen.verify import verify
 from cytobench.datasets.frozen.write import LICENCE, ancestry_path
-from cytobench.datasets.imageset import Nature, read_table
+from cytobench.datasets.imageset import Nature
 from cytobench.datasets.known_set import KnownSet
 from cytobench.datasets.readers.listing import Ancestry, Entry, Listing
 from cytobench.datasets.splits import PARTITIONS
@@ -54,6 +57,17 @@ def frozen_at(place: Path) -> Path | None:
     return None
 
 
+def refuse_part(path: str) -> None:
+    """Refuse a file or folder within a frozen set: alone it says neither that it was drawn nor what from.
+
+    Raises:
+        UsageFault: With the frozen set's folder.
+    """
+    for folder in Path(path).resolve().parents:
+        if (folder / MANIFEST).is_file() and (folder / IDENTITY).is_file():
+            raise UsageFault(f"{path} is a part of a frozen set", fix=f"name its folder: --data NAME={folder}")
+
+
 def thaw(folder: Path, name: str, *, expected: Identity | None, verified: bool) -> Thawed:
     """Return one set of a frozen set as a listing.
 
@@ -65,16 +79,10 @@ def thaw(folder: Path, name: str, *, expected: Identity | None, verified: bool) 
 
     Raises:
         UsageFault: Several sets, none of that name.
-        IntegrityFault: Something was changed; all files are named.
+        IntegrityFault: Something was changed, and all files are named; it is another set than was expected; or nobody
+            says what drew an image, or what that had seen. These three hold unverified, too.
     """
-    if verified:
-        found = verify(folder, expected=expected)
-        manifest, identity = found.manifest, found.identity
-    else:
-        manifest = read((folder / MANIFEST).read_bytes())
-        identity = manifest.identity
-        if manifest.problems:
-            raise IntegrityFault(f"{folder} was edited", problems=manifest.problems, fix="get it again")
+    identity, manifest = verify(folder, expected=expected)[:2] if verified else _stated(folder, expected)
     pictures = [row for row in manifest.rows if row.pixel_sha256]
     sets = sorted({row.set for row in pictures})
     if len(sets) != 1 and name not in sets:
@@ -84,13 +92,10 @@ def thaw(folder: Path, name: str, *, expected: Identity | None, verified: bool) 
         )
     chosen = sets[0] if len(sets) == 1 else name
     rows = [row for row in pictures if row.set == chosen]
-    nature: Nature = "phantom" if rows[0].origin == "phantom" else "synthetic"
+    nature = _nature(rows, chosen)
     facts = KnownSet(title=f"{chosen} of {identity}", licence=_licence(folder), nature=nature)
-    try:
-        seen = read_table(folder / ancestry_path(chosen))
-    except (OSError, ValueError) as error:
-        raise IntegrityFault(f"{folder} does not say what its generators saw: {error}", fix="get it again") from error
-    ancestry = Ancestry(tuple(row.generator_run for row in rows), _rows(seen, chosen))
+    seen = _seen(folder, chosen, manifest.rows)
+    ancestry = Ancestry(tuple(row.generator_run for row in rows), seen)
     return Thawed(identity, facts, Listing(folder, tuple(map(_entry, rows)), 0, ancestry=ancestry))
 
 
@@ -106,12 +111,55 @@ def _entry(row: Row) -> Entry:
     )
 
 
-def _rows(seen: pd.DataFrame, name: str) -> tuple[tuple[str, str, str, str], ...]:
+def _stated(folder: Path, expected: Identity | None) -> tuple[Identity, Manifest]:
+    """Return what the manifest says, which is whole and the one that was asked for; no other file is looked at."""
+    content = (folder / MANIFEST).read_bytes()
+    manifest = read(content)
+    identity = manifest.identity._replace(root=root_of(content))
+    if manifest.problems:
+        raise IntegrityFault(f"{folder} was edited", problems=manifest.problems, fix="get it again")
+    if expected is not None and not expected.means(identity):
+        raise IntegrityFault(f"{folder} is {identity}, and {expected} was asked for", fix="get the one that is meant")
+    return identity, manifest
+
+
+def _nature(rows: Sequence[Row], name: str) -> Nature:
+    """Return what a set's images are: all of one origin, and those of generators with the fit that drew them."""
+    origins = {row.origin for row in rows}
+    if origins == {"phantom"}:
+        return "phantom"
+    if origins == {"synthetic"} and all(row.generator_run for row in rows):
+        return "synthetic"
+    told = ", ".join(sorted(origins))
+    raise IntegrityFault(
+        f"the manifest does not say which fit drew every image of {name}, or mixes origins ({told})",
+        fix="get the frozen set again",
+    )
+
+
+def _seen(folder: Path, name: str, rows: Sequence[Row]) -> tuple[tuple[str, str, str, str], ...]:
+    """Return what the generators of a set saw: the bytes that the manifest states, whether all was verified or not."""
+    stated = {row.path: row.sha256 for row in rows}
+    path = ancestry_path(name)
+    try:
+        content = (folder / path).read_bytes() if path in stated else b""
+    except OSError as error:
+        raise _untold(folder, path) from error
+    if hashlib.sha256(content).hexdigest() != stated.get(path):
+        raise _untold(folder, path)
+    try:
+        seen = pd.read_csv(io.BytesIO(content), dtype=str, na_filter=False, encoding_errors="surrogateescape")
+    except ValueError as error:
+        raise _untold(folder, path) from error
     if list(seen.columns) != list(SEEN):
-        raise IntegrityFault(
-            f"{ancestry_path(name)} does not say what the generators of {name} saw", fix="get it again"
-        )
+        raise _untold(folder, path)
     return tuple(seen.itertuples(index=False, name=None))
+
+
+def _untold(folder: Path, path: str) -> IntegrityFault:
+    return IntegrityFault(
+        f"{folder} does not say what its generators saw: {path} is not what its manifest states", fix="get it again"
+    )
 
 
 def _licence(folder: Path) -> str:

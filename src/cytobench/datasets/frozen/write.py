@@ -175,7 +175,7 @@ def _pictures(folder: Path, one: Published) -> pd.DataFrame:
                 _put(folder / formats.parquet_path(one.name, split), formats.parquet(rows, pngs, classes))
             parts[split] = pixels, np.array([number[label] for label in table["label"]], np.int64)
             tables.append(rows[list(formats.COLUMNS)])
-    _put(folder / f"npz/{one.name}.npz", formats.npz(parts, classes))
+    _put(folder / f"npz/{one.name}.npz", formats.npz(parts, classes, one.name))
     _put(folder / ancestry_path(one.name), one.seen[list(SEEN)].to_csv(index=False, lineterminator="\n").encode())
     return pd.concat(tables)
 

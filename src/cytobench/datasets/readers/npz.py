@@ -12,6 +12,7 @@ from cytobench.datasets.readers.listing import Entry, Listing
 from cytobench.errors import CytobenchError, DataFault, IntegrityFault, UsageFault
 
 MEASURED = 32_000_000  # bytes; below this no ratio is looked at, as blank pictures shrink a lot
+DRAWN_BY = "drawn_by"  # an array that only drawn images have
 RATIO = 200  # unpacked bytes over the file's own, as for archives
 
 
@@ -34,6 +35,7 @@ def read_npz(path: Path) -> Listing:
             fix="name them as MedMNIST does: train_images, train_labels, …",
         )
     classes = [str(name) for name in arrays.get("classes", np.array([], dtype=str))]
+    origin = "synthetic" if DRAWN_BY in arrays else "real"
     entries: list[Entry] = []
     for images, labels, split in parts:
         codes = arrays[labels].reshape(-1)
@@ -60,7 +62,7 @@ def read_npz(path: Path) -> Listing:
                 fix="correct the labels, or the array of classes",
             )
         entries += [
-            Entry(images, classes[int(code)] if classes else str(code), split, position=row)
+            Entry(images, classes[int(code)] if classes else str(code), split, origin=origin, position=row)
             for row, code in enumerate(codes)
         ]
     if not entries:

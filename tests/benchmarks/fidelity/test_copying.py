@@ -63,6 +63,16 @@ def test_equal_pixels_are_a_problem_whatever_chance_says() -> None:
     assert not copying.problems(copying.tests(real, None, other, classes=CLASSES, near=False, seed=0))
 
 
+def test_what_saw_nothing_copied_nothing() -> None:
+    """A base model that was not adapted: whatever lies near, equal or alike."""
+    real = shown(normal(10, 1))
+    nothing = real.taken(np.array([], dtype=np.int64))
+    [found] = copying.tests(nothing, real, real, classes=CLASSES, near=True, seed=0)
+    assert (found.test, found.found, found.of) == (copying.NOTHING, 0, 10)
+    assert copying.sentence(found) == copying.NOTHING
+    assert not copying.problems((found,))
+
+
 def test_several_tests_share_one_error() -> None:
     one = CopyTest(test=copying.NEARER, extractor="x", found=9, of=10, usual=0.5, p=0.006)
     assert copying.problems((one,))

@@ -21,12 +21,13 @@ from cytobench.seeds import seed_for
 ALPHA = 0.01
 SHUFFLES = 2000
 EQUAL, NEAR, NEARER = "equal pixels", "one picture", "nearer to a seen image than to an unseen one"
+NOTHING = "its generator saw no image, so that nothing can be copied"
 
 
 def tests(
     seen: Shown, unseen: Shown | None, synthetic: Shown, *, classes: int, near: bool, seed: int
 ) -> tuple[CopyTest, ...]:
-    """Return every test that can be made.
+    """Return every test that can be made; of a generator that learned from nothing, that there is nothing to test.
 
     Args:
         seen: Real images that the generator learned from, or all where nobody says which.
@@ -36,6 +37,8 @@ def tests(
         near: Whether the search for one picture in two files is made: it takes a minute for some ten thousand images.
         seed: Of choice and shuffles.
     """
+    if not len(seen.codes):
+        return (CopyTest(test=NOTHING, found=0, of=len(synthetic.codes), usual=0.0, p=1.0),)
     found = [_equal(seen, synthetic)]
     if near:
         found.append(_near(seen, unseen, synthetic, classes=classes, seed=seed))
@@ -55,6 +58,8 @@ def problems(found: tuple[CopyTest, ...]) -> list[Problem]:
 
 def sentence(one: CopyTest) -> str:
     """Return a test as people say it."""
+    if one.test == NOTHING:
+        return one.test
     seen = f" ({one.extractor})" if one.extractor else ""
     what = {
         EQUAL: "have the pixels of a real image that the generator saw",

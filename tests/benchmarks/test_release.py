@@ -157,11 +157,12 @@ def test_it_is_a_source_and_a_target_of_another_run(run: Path, order: Orders, tm
 
 @pytest.mark.fault(26)
 def test_the_guard_knows_what_the_generators_of_a_frozen_set_saw(run: Path, order: Orders, tmp_path: Path) -> None:
-    """Another split of x tests on photographs that the generator has learned from: no number comes of that."""
-    published(run)
-    data = (Data(name="cells", path="cells@v1"), Data(name="x", path=str(tmp_path / "x")))
+    """Another split of x tests on photographs that the generator has learned from: nothing is trained for that."""
+    folder = published(run)
+    data = (Data(name="cells", path=str(folder)), Data(name="x", path=str(tmp_path / "x")))
     with pytest.raises(IntegrityFault, match="seen by a generator"):
-        carry_out(real_only(order, *data, seed=77), tmp_path / "out")
+        carry_out(real_only(order, *data, seed=77), tmp_path / "later")
+    assert not (tmp_path / "later/store/trial").exists()
 
 
 @pytest.mark.fault(26)

@@ -13,13 +13,14 @@ from PIL import Image
 from cytobench.benchmarks import release
 from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.order import Order
-from cytobench.benchmarks.run import prepare
+from cytobench.benchmarks.run import SPEC, prepare
 from cytobench.datasets.frozen.edition import Edition
 from cytobench.datasets.frozen.identity import Identity
 from cytobench.datasets.frozen.verify import verify
 from cytobench.datasets.imageset import TABLE, read_table
 from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.leaderboards.record import read
+from cytobench.store import read_json, write_json
 from tests.benchmarks.conftest import carry_out
 
 Orders = Callable[..., Order]
@@ -124,6 +125,19 @@ def test_an_edited_artefact_is_not_published(run: Path, tmp_path: Path) -> None:
     [table] = (tmp_path / "out/store/synthetic").glob(f"*/{TABLE}")
     table.write_text(table.read_text().replace(",train,", ",test,", 1))
     with pytest.raises(IntegrityFault, match="was edited since it was computed"):
+        release.prepare(run, edition())
+
+
+@pytest.mark.parametrize("lost", ["sets", "generators"])
+@pytest.mark.parametrize("left", ["nothing", "an empty list"])
+def test_a_run_whose_specification_was_edited_is_not_published(run: Path, lost: str, left: str) -> None:
+    spec = read_json(run / SPEC)
+    if left == "nothing":
+        del spec["run"][lost]
+    else:
+        spec["run"][lost] = []
+    write_json(run / SPEC, spec)
+    with pytest.raises(IntegrityFault, match="was edited or is torn"):
         release.prepare(run, edition())
 
 

@@ -13,13 +13,14 @@ from PIL import Image
 from cytobench.benchmarks import release
 from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.order import Order
-from cytobench.benchmarks.run import prepare
+from cytobench.benchmarks.run import SPEC, prepare
 from cytobench.datasets.frozen.edition import Edition
 from cytobench.datasets.frozen.identity import Identity
 from cytobench.datasets.frozen.verify import verify
 from cytobench.datasets.imageset import TABLE, read_table
 from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.leaderboards.record import read
+from cytobench.store import read_json, write_json
 from tests.benchmarks.conftest import carry_out
 
 Orders = Callable[..., Order]
@@ -127,6 +128,19 @@ def test_an_edited_artefact_is_not_published(run: Path, tmp_path: Path) -> None:
         release.prepare(run, edition())
 
 
+@pytest.mark.parametrize("lost", ["sets", "generators"])
+@pytest.mark.parametrize("left", ["nothing", "an empty list"])
+def test_a_run_whose_specification_was_edited_is_not_published(run: Path, lost: str, left: str) -> None:
+    spec = read_json(run / SPEC)
+    if left == "nothing":
+        del spec["run"][lost]
+    else:
+        spec["run"][lost] = []
+    write_json(run / SPEC, spec)
+    with pytest.raises(IntegrityFault, match="was edited or is torn"):
+        release.prepare(run, edition())
+
+
 def test_a_drawn_set_is_published_where_it_is_named(order: Orders, tmp_path: Path) -> None:
     sets = (Data(name="phantom-a"), Data(name="phantom-b"))
     small = order(data=sets, settings={"drawn_per_class": "40", "image_size": "16"})
@@ -157,11 +171,12 @@ def test_it_is_a_source_and_a_target_of_another_run(run: Path, order: Orders, tm
 
 @pytest.mark.fault(26)
 def test_the_guard_knows_what_the_generators_of_a_frozen_set_saw(run: Path, order: Orders, tmp_path: Path) -> None:
-    """Another split of x tests on photographs that the generator has learned from: no number comes of that."""
-    published(run)
-    data = (Data(name="cells", path="cells@v1"), Data(name="x", path=str(tmp_path / "x")))
+    """Another split of x tests on photographs that the generator has learned from: nothing is trained for that."""
+    folder = published(run)
+    data = (Data(name="cells", path=str(folder)), Data(name="x", path=str(tmp_path / "x")))
     with pytest.raises(IntegrityFault, match="seen by a generator"):
-        carry_out(real_only(order, *data, seed=77), tmp_path / "out")
+        carry_out(real_only(order, *data, seed=77), tmp_path / "later")
+    assert not (tmp_path / "later/store/trial").exists()
 
 
 @pytest.mark.fault(26)

@@ -8,8 +8,9 @@ from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
 from cytobench.benchmarks.steps.features import CLASSIFIER, ExtractFeatures
 from cytobench.benchmarks.steps.fidelity import REAL, SYNTHETIC, MeasureFidelity, role
+from cytobench.benchmarks.steps.leaks import CheckAncestry
 from cytobench.benchmarks.steps.near import FindNear
-from cytobench.benchmarks.steps.sets import CheckSets, FreezeSplit
+from cytobench.benchmarks.steps.sets import FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.synthesis import WHOLE, DrawSynthetic, FitGenerator, Part, classwise
 from cytobench.benchmarks.steps.testing import Test
@@ -90,7 +91,7 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
         Side(one.name, one.nature, step.reference, split.reference)
         for one, step, split in zip(spec.sets, images, splits, strict=True)
     ]
-    check = CheckSets(
+    check = CheckAncestry(
         inputs={side.name: side.split for side in sides} | {f"{side.name} images": side.images for side in sides},
         sets=tuple((side.name, side.nature) for side in sides),
         strict=any(one.choices.near == "refuse" for one in spec.sets),

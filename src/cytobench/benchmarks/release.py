@@ -50,7 +50,7 @@ def prepare(
     annotations: Mapping[str, Path] | None = None,
     shelf: Path | None = None,
 ) -> Release:
-    """Find what a run drew and prove that it is what was drawn; nothing is written.
+    """Find what a run drew, undamaged; nothing is written.
 
     Args:
         run: The folder of a finished run.
@@ -70,10 +70,11 @@ def prepare(
         spec = read_json(run / SPEC)["run"]
         steps = [str(step["step"]) for step in read_json(run / PLAN)["steps"]]
         command = (run / COMMAND).read_text(encoding="utf-8").strip()
+        photographs = {one["name"] for one in spec["sets"] if one["nature"] == "real"}
         offered = {**_synthetic(store, steps, spec), **_drawn(store, steps)}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityFault(f"{run} was edited or is torn: {error}", fix="repeat the command of the run") from error
-    chosen = _chosen(run, sets, offered, {one["name"] for one in spec["sets"] if one["nature"] == "real"})
+    except (OSError, ValueError, LookupError, TypeError, StopIteration) as error:
+        raise IntegrityFault(f"{run} was edited or is torn: {error!r}", fix="repeat the command of the run") from error
+    chosen = _chosen(run, sets, offered, photographs)
     place = shelf or run.parent.parent / SHELF
     told = edition.model_copy(update={"command": command, "supersedes": _superseded(edition, place)})
     return Release(run, told, tuple(chosen), _annotated(annotations or {}, chosen), place)
@@ -207,7 +208,10 @@ def _drawn(store: Path, steps: Sequence[str]) -> dict[str, Published]:
 
 
 def _artefact(store: Path, reference: str) -> tuple[Path, dict[str, Any]]:
-    """Return an artefact's folder and its ``done.json``, every byte proven.
+    """Return an artefact's folder and its ``done.json``, after comparing every byte with what that states.
+
+    This finds what was damaged or edited by hand. Whoever edits an artefact on purpose can write its ``done.json``
+    anew: a run proves nothing against its owner.
 
     Raises:
         IntegrityFault: It is not what was computed under this key.

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from cytobench.datasets.archives.members import LIMITS
 from cytobench.datasets.frozen import contents, verifier
 from cytobench.datasets.frozen.archive import Kind, pack
 from cytobench.datasets.frozen.identity import parse
@@ -392,9 +393,9 @@ class TestArchives:
     ) -> None:
         done = freeze()
         archive = pack(done.folder, tmp_path / f"noise.{kind}", kind)
-        monkeypatch.setattr(contents, "LIMITS", contents.LIMITS._replace(members=done.files))
+        monkeypatch.setattr(contents, "LIMITS", LIMITS._replace(members=done.files))
         assert verify(archive).files == done.files
-        monkeypatch.setattr(contents, "LIMITS", contents.LIMITS._replace(members=done.files - 1))
+        monkeypatch.setattr(contents, "LIMITS", LIMITS._replace(members=done.files - 1))
         with pytest.raises(IntegrityFault, match=f"holds more than {done.files - 1} members"):
             verify(archive)
 

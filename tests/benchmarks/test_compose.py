@@ -161,6 +161,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         ({"level": "complx"}, "complex"),
         ({"level": "9"}, "dial"),
         ({"settings": {"level.colour": "3"}}, "colour"),
+        ({"settings": {"level.number": "[8,3]"}}, "larger end first"),
         ({"settings": {"number": "3"}}, "no such setting"),
         ({"settings": {"optics.field": "2"}}, "field"),
         ({"classes": ("lymphocyte", "monocite")}, "monocyte"),

@@ -214,8 +214,18 @@ def _map_place(text: str) -> str:
 
 def as_typed() -> str:
     """Return the command as typed, with paths cut to their last part: boards name no place of a machine."""
-    words = []
-    for word in sys.argv[1:]:
-        name, sign, value = word.rpartition("=")
-        words.append(f"{name}{sign}{Path(value).name}" if os.sep in value and Path(value).exists() else word)
-    return shlex.join(["cytobench", *words])
+    return shlex.join(["cytobench", *map(_without_places, sys.argv[1:])])
+
+
+def _without_places(text: str) -> str:
+    """Return a word with every path in it cut to its last part, those of ``a=PATH,b=PATH`` each by itself.
+
+    What does not exist yet, as a new folder of ``--to``, is known by being absolute; names of a hub stay.
+    """
+    if os.sep in text and Path(text).exists():
+        return Path(text).name
+    for sign in "=,":
+        if sign in text:
+            head, _, tail = text.partition(sign)
+            return f"{_without_places(head)}{sign}{_without_places(tail)}"
+    return Path(text).name if text.startswith("~") or Path(text).is_absolute() else text

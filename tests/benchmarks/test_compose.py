@@ -139,6 +139,19 @@ def test_cells_that_a_generator_drew_are_welcome(tmp_path: Path) -> None:
     assert set(table.loc[table["set"] == "mine", "origin"]) == {"synthetic"}
 
 
+def test_the_card_says_that_cells_come_from_photographs(tmp_path: Path) -> None:
+    photographs, drawn = (
+        Data(name=name, path=str(drawn_cells(tmp_path / name, marked)))
+        for name, marked in (("photos", 0), ("drawings", 12))
+    )
+    for cells, others, named in ((photographs, drawn, "photos"), (drawn, photographs, "photos"), (drawn, drawn, "")):
+        data = (cells, others.model_copy(update={"name": "others"}) if others is cells else others)
+        planned = compose.prepare(order(data=data, classes=()), to=tmp_path / "scenes", out=tmp_path / "out")
+        card = compose._card(planned, "cytobench compose")
+        assert ("No photographs" in card) is (not named)
+        assert (f"cut out of photographs** of {named} (licence: unknown)" in card) is bool(named)
+
+
 def test_drawn_cells_among_photographs_are_refused(tmp_path: Path) -> None:
     cells = drawn_cells(tmp_path / "mixed", marked=5)
     with pytest.raises(IntegrityFault, match="drawn by a generator"):
@@ -161,6 +174,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
         ({"level": "complx"}, "complex"),
         ({"level": "9"}, "dial"),
         ({"settings": {"level.colour": "3"}}, "colour"),
+        ({"settings": {"level.number": "[8,3]"}}, "larger end first"),
         ({"settings": {"number": "3"}}, "no such setting"),
         ({"settings": {"optics.field": "2"}}, "field"),
         ({"classes": ("lymphocyte", "monocite")}, "monocyte"),

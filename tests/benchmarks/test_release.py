@@ -217,3 +217,16 @@ def test_its_split_is_not_replaced(run: Path, order: Orders, tmp_path: Path) -> 
     asked = real_only(order, Data(name="cells", path=str(folder), manifest=str(manifest)), order().data[1])
     with pytest.raises(UsageFault, match="its split is never replaced"):
         prepare(asked, tmp_path / "out")
+
+
+def test_a_card_names_no_place_of_a_machine() -> None:
+    recipe = {
+        "name": "lora-sd", "trained_on": "x", "base": "/home/me/bases/mine",
+        "config": {"base": "/home/me/bases/mine", "vae.features": "~/weights/vgg.pth", "hub": "owner/name", "steps": 3},
+    }  # fmt: skip
+    seen = pd.DataFrame({"pixel_sha256": ["a"]})
+    told = "\n".join(release._story(recipe, seen, {"sets": [{"name": "x", "nature": "real"}]}))
+    assert "home" not in told
+    assert "weights" not in told
+    assert "began with mine" in told
+    assert "base mine, hub owner/name, steps 3, vae.features vgg.pth." in told

@@ -364,12 +364,19 @@ def _card(composition: Composition, command: str) -> str:
     order, level, optics = composition.order, composition.level, composition.optics
     cells, others = composition.cells, composition.distractors
     around = f", with cells of {others.name} ({others.facts.nature}) around them" if others else ""
+    cut_out = [one for one in (cells, others) if one and one.facts.nature == "real"]
+    sources = " and ".join(f"{one.name} (licence: {one.facts.licence})" for one in cut_out)
+    made = "**No photographs**: every PNG says so in its metadata."
+    if cut_out:
+        made = (
+            f"Made by a program, as every PNG says, of **cells cut out of photographs** of {sources}: that holds here."
+        )
     return "\n".join(
         [
             f"# Scenes of {cells.name}, level {order.level}",
             "",
             f"{order.images * len(composition.split.classes):,} scenes of {optics.image_size} × {optics.image_size} "
-            f"pixels ({optics.field:g} µm): {level.title}. **No photographs**: every PNG says so in its metadata.",
+            f"pixels ({optics.field:g} µm): {level.title}. {made}",
             "",
             f"- **Cells**: of the {order.part} part of {cells.name} ({cells.facts.nature}){around}; `{ORIGINS}` lists "
             "every one by the SHA-256 of its pixels. Scenes made of the cells of one part never test a classifier "

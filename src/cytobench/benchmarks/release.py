@@ -140,14 +140,16 @@ def _synthetic(store: Path, steps: Sequence[str], spec: Mapping[str, Any]) -> di
 def _story(recipe: Mapping[str, Any], seen: pd.DataFrame, spec: Mapping[str, Any]) -> list[str]:
     learned = recipe["trained_on"]
     nature = next(one["nature"] for one in spec["sets"] if one["name"] == learned)
-    began = f" and began with {recipe['base']}" if recipe["base"] else ""
+    began = f" and began with {_without_place(recipe['base'])}" if recipe["base"] else ""
     what = {"real": "photographs", "phantom": "drawings of the embedded source", "synthetic": "synthetic images"}[
         nature
     ]
     lines = [
         f"Drawn by the generator {recipe['name']}, which learned from {seen['pixel_sha256'].nunique():,} {what} of the "
         f"training part of {learned} alone{began}.",
-        "Settings: " + ", ".join(f"{name} {value}" for name, value in sorted(recipe["config"].items())) + ".",
+        "Settings: "
+        + ", ".join(f"{name} {_without_place(value)}" for name, value in sorted(recipe["config"].items()))
+        + ".",
     ]
     if is_known(learned):
         facts = known(learned)
@@ -156,6 +158,13 @@ def _story(recipe: Mapping[str, Any], seen: pd.DataFrame, spec: Mapping[str, Any
     elif nature == "real":
         lines.append(f"{learned} is a set of its owner's; its licence is not known to cytobench.")
     return lines
+
+
+def _without_place(value: object) -> object:
+    """Return a setting as a card tells it: of a path on a machine its last part, else the value itself."""
+    if isinstance(value, str) and (value.startswith("~") or Path(value).is_absolute()):
+        return Path(value).name
+    return value
 
 
 def _seen(store: Path, fits: Sequence[str]) -> pd.DataFrame:

@@ -5,9 +5,9 @@ two stops means the mixture of both, so 0.9 is a Complex scene with somewhat few
 """
 
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cytobench import registry
 from cytobench.errors import UsageFault
@@ -44,6 +44,12 @@ class Level(BaseModel):
     drift: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Standard deviation of the logarithm of the stain's strength in red, green and blue, from scene to scene."""
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.number[0] > self.number[1]:
+            raise ValueError(f"number {list(self.number)} has its larger end first")
+        return self
+
 
 def named(name: str) -> Level:
     """Return a level by its name.
@@ -53,13 +59,10 @@ def named(name: str) -> Level:
     """
     thing = registry.load("level", name)
     try:
-        level = Level.model_validate(thing)
+        return Level.model_validate(thing)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        problems = [f"{'.'.join(map(str, one['loc'])) or 'all'}: {one['msg']}" for one in error.errors()]
         raise UsageFault(f"level {name!r} is not described correctly", problems=problems) from error
-    if level.number[0] > level.number[1]:
-        raise UsageFault(f"level {name!r}: number {list(level.number)} has its larger end first")
-    return level
 
 
 def level_of(text: str) -> Level:

@@ -14,6 +14,7 @@ from cytobench.progress import Tick
 from cytobench.seeds import seed_for
 
 FEWEST = coverage.K + 2  # images on each side, for anything
+TOO_SMALL = "n too small: "  # how the note of a Fréchet distance of few images begins
 REFERENCE, FLOOR, SYNTHETIC = "reference", "floor", "synthetic"
 
 
@@ -143,7 +144,7 @@ def _figures(first: NDArray[np.float64], second: NDArray[np.float64], *, few: bo
 
 def _frechet(first: NDArray[np.float64], second: NDArray[np.float64], *, few: bool) -> _Figure:
     n, width = first.shape
-    note = "" if n >= width else f"n too small: {n:,} images for {width:,} features"
+    note = "" if n >= width else f"{TOO_SMALL}{n:,} images for {width:,} features"
     if note and not few:
         return _Figure(None, note)
     return _Figure(interval(frechet.statistic(first, second), least=0.0), note)
@@ -152,22 +153,22 @@ def _frechet(first: NDArray[np.float64], second: NDArray[np.float64], *, few: bo
 def _frechet_infinite(first: NDArray[np.float64], second: NDArray[np.float64], *, seed: int) -> _Figure:
     n, width = first.shape
     if n < infinite.least_images(width):
-        return _Figure(None, f"n too small: {n:,} images, {infinite.least_images(width):,} are needed")
+        return _Figure(None, f"{TOO_SMALL}{n:,} images, {infinite.least_images(width):,} are needed")
     return _Figure(interval(infinite.statistic(first, second, seed=seed)))
 
 
 def _too_few(lines: list[Line]) -> list[Problem]:
-    """Return one problem for each extractor whose Fréchet distances have too few images."""
-    found: dict[str, list[Line]] = {}
+    """Return one problem for each extractor whose Fréchet distances are refused for too few images, or are marked."""
+    found: dict[tuple[str, bool], list[Line]] = {}
     for line in lines:
-        if line.metric == "frechet" and line.note:
-            found.setdefault(line.extractor, []).append(line)
+        if line.metric == "frechet" and line.note.startswith(TOO_SMALL):
+            found.setdefault((line.extractor, line.found is None), []).append(line)
     return [
         Problem(
             name="too few",
             scope=", ".join(line.scope for line in few),
             text=f"{extractor}: Fréchet distances of fewer images than features ({few[0].note}) measure n before all "
-            + ("and are marked" if few[0].found else "and are refused; KID does not depend on n"),
+            + ("and are refused; KID does not depend on n" if refused else "and are marked"),
         )
-        for extractor, few in found.items()
+        for (extractor, refused), few in found.items()
     ]

@@ -119,6 +119,18 @@ def test_a_damaged_scene_is_made_again(tmp_path: Path) -> None:
     assert one.read_bytes() == whole
 
 
+def test_a_picture_that_is_there_is_kept_only_where_it_is_the_same(tmp_path: Path) -> None:
+    path, picture = tmp_path / "0.png", np.full((4, 4, 3), 7, np.uint8)
+    compose._write_once(path, picture, "composer/x")
+    whole, written = path.read_bytes(), path.stat().st_mtime_ns
+    compose._write_once(path, picture, "composer/x")
+    assert path.stat().st_mtime_ns == written
+    for other in (drawn_png(picture + 1, "composer/x"), drawn_png(picture, "composer/y"), whole[:50], b""):
+        path.write_bytes(other)
+        compose._write_once(path, picture, "composer/x")
+        assert path.read_bytes() == whole
+
+
 def drawn_cells(root: Path, marked: int = 12) -> Path:
     for label in ("lymphocyte", "monocyte"):
         (root / label).mkdir(parents=True)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import Field
 
 from cytobench import interrupts, registry
@@ -29,7 +30,7 @@ from cytobench.composers.composer import Composer, Optics
 from cytobench.composers.levels import Level, level_of, named
 from cytobench.composers.library import Library, cut
 from cytobench.datasets.assignment import assign, shuffled
-from cytobench.datasets.decode import drawn_png, from_array
+from cytobench.datasets.decode import DRAWN_BY, drawn_png, from_array
 from cytobench.datasets.drawn import as_drawn
 from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table, write_table
 from cytobench.datasets.splits import SPLITS
@@ -320,7 +321,13 @@ def _write_scenes(composition: Composition, composer: Composer) -> None:
 
 
 def _write_once(path: Path, picture: NDArray[np.uint8], run: str) -> None:
-    if not path.exists():  # written atomically, and the key says that it is the same picture
+    """Write a picture unless the same one is there, pixel by pixel; what can't be read is written again."""
+    try:
+        with Image.open(path, formats=["PNG"]) as there:
+            same = there.info.get(DRAWN_BY) == run and np.array_equal(np.asarray(there), picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        same = False
+    if not same:
         write_bytes(path, drawn_png(picture, run))
 
 

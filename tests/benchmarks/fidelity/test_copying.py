@@ -5,6 +5,7 @@ import pytest
 
 from cytobench.benchmarks.fidelity import copying
 from cytobench.benchmarks.fidelity.selection import Shown, halves, matched
+from cytobench.benchmarks.steps import near
 from cytobench.leaderboards.fidelity import CopyTest
 
 CLASSES = 2
@@ -71,6 +72,19 @@ def test_what_saw_nothing_copied_nothing() -> None:
     assert (found.test, found.found, found.of) == (copying.NOTHING, 0, 10)
     assert copying.sentence(found) == copying.NOTHING
     assert not copying.problems((found,))
+
+
+def test_every_image_is_one_trial_where_nobody_says_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first image of each side is one picture with the first of the half that is searched."""
+    monkeypatch.setattr(near, "between", lambda _one, _other, *, title: [(0, 0)])  # as it is called
+    tried: list[tuple[int, ...]] = []
+    monkeypatch.setattr(copying, "more_than", lambda *counts: tried.append(counts) or 1.0)
+    real, drawn = shown(normal(20, 1)), shown(normal(7, 2))
+    found = next(
+        one for one in copying.tests(real, None, drawn, classes=CLASSES, near=True, seed=0) if one.test == copying.NEAR
+    )
+    assert tried == [(1, 7, 1, 10)]
+    assert (found.found, found.of, found.usual) == (1, 7, 0.1)
 
 
 def test_several_tests_share_one_error() -> None:

@@ -144,7 +144,7 @@ def test_copies_in_another_light_are_caught(measured: Callable[..., FidelityFact
     lighter = (cells(EACH, 1).astype(int) * 9 // 10).astype(np.uint8)
     facts = measured(lighter, cells(EACH, 12, radius=4.0))
     [near] = [one for one in facts.copies if one.test == "one picture"]
-    assert near.found >= EACH - 2
+    assert near.found >= EACH // 2 - 2, "one half of the real images is searched"
     assert "copied" in names(facts)
 
 

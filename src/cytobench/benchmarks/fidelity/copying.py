@@ -78,23 +78,20 @@ def _equal(seen: Shown, synthetic: Shown) -> CopyTest:
 def _near(seen: Shown, unseen: Shown | None, synthetic: Shown, *, classes: int, seed: int) -> CopyTest:
     """Count synthetic images that are one picture with a seen one, and unseen real ones that are.
 
-    Where nobody says what was seen, each half of the real images is searched for synthetic ones and for the other half.
+    Where nobody says what was seen, one half of the real images is searched for synthetic ones and for the other half:
+    every image is one trial.
     """
     from cytobench.benchmarks.steps.near import between
 
-    pairs = between(synthetic.pixels, seen.pixels, title="look for copied pictures")
-    found, of = len({row for row, _ in pairs}), len(synthetic.pixels)
-    if unseen is not None:
-        usual = len({row for row, _ in between(unseen.pixels, seen.pixels, title="the same among real images")})
-        p = more_than(found, of, usual, len(unseen.pixels))
-        return CopyTest(test=NEAR, found=found, of=of, usual=usual / max(len(unseen.pixels), 1), p=p)
-    halves = selection.halves(seen, classes, seed=seed)
-    drawn = sum(len({row for row, other in pairs if other in set(half.tolist())}) for half in halves)
-    one, other = (seen.pixels[half] for half in halves)
-    real = between(one, other, title="the same among real images")
-    usual = len({first for first, _ in real}) + len({second for _, second in real})
-    p = more_than(drawn, 2 * of, usual, len(one) + len(other))
-    return CopyTest(test=NEAR, found=found, of=of, usual=usual / max(len(one) + len(other), 1), p=p)
+    if unseen is None:
+        one, other = selection.halves(seen, classes, seed=seed)
+        seen, unseen = seen.taken(one), seen.taken(other)
+    found = len({row for row, _ in between(synthetic.pixels, seen.pixels, title="look for copied pictures")})
+    usual = len({row for row, _ in between(unseen.pixels, seen.pixels, title="the same among real images")})
+    of, of_usual = len(synthetic.pixels), len(unseen.pixels)
+    return CopyTest(
+        test=NEAR, found=found, of=of, usual=usual / max(of_usual, 1), p=more_than(found, of, usual, of_usual)
+    )
 
 
 def _nearer(seen: Shown, unseen: Shown, synthetic: Shown, extractor: str, *, classes: int, seed: int) -> CopyTest:

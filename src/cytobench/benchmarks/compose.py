@@ -386,8 +386,8 @@ def _card(composition: Composition, command: str) -> str:
             f"pixels ({optics.field:g} µm): {level.title}. {made}",
             "",
             f"- **Cells**: of the {order.part} part of {cells.name} ({cells.facts.nature}){around}; `{ORIGINS}` lists "
-            "every one by the SHA-256 of its pixels. Scenes made of the cells of one part never test a classifier "
-            "that learned from scenes or pictures of the same part.",
+            "every one by the SHA-256 of its pixels. Never test a classifier on scenes of a part whose cells or scenes "
+            "it learned from: nothing can hold you to that yet.",
             "- **Classes**: that of the central cell; " + ", ".join(composition.split.classes),
             f"- **Level**: {level.number[0]} to {level.number[1]} neighbours, {level.distance:.0%} ± "
             f"{level.spread:.0%} of the image from its middle, {level.white:.0%} of them white; none lies on "

@@ -78,7 +78,12 @@ def test_every_image_is_one_trial_where_nobody_says_what_was_seen(monkeypatch: p
     """The first image of each side is one picture with the first of the half that is searched."""
     monkeypatch.setattr(near, "between", lambda _one, _other, *, title: [(0, 0)])  # as it is called
     tried: list[tuple[int, ...]] = []
-    monkeypatch.setattr(copying, "more_than", lambda *counts: tried.append(counts) or 1.0)
+
+    def more_than(*counts: int) -> float:
+        tried.append(counts)
+        return 1.0
+
+    monkeypatch.setattr(copying, "more_than", more_than)
     real, drawn = shown(normal(20, 1)), shown(normal(7, 2))
     found = next(
         one for one in copying.tests(real, None, drawn, classes=CLASSES, near=True, seed=0) if one.test == copying.NEAR

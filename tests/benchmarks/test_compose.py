@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cytobench.benchmarks import compose
+from cytobench.benchmarks import compose, scene_folder
 from cytobench.benchmarks.compose import ComposeOrder
 from cytobench.benchmarks.lookup import Data
 from cytobench.datasets.decode import decode, drawn_png
@@ -45,7 +45,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 def test_the_folder_tells_everything(tmp_path: Path) -> None:
     to = tmp_path / "scenes"
     composed(order(), to, tmp_path / "out")
-    table = read_table(to / compose.MANIFEST)
+    table = read_table(to / scene_folder.MANIFEST)
     assert list(table["path"]) == [
         f"images/{label}/0000{k}.png" for label in ("lymphocyte", "monocyte") for k in range(3)
     ]
@@ -53,27 +53,27 @@ def test_the_folder_tells_everything(tmp_path: Path) -> None:
         found = decode((to / path).read_bytes(), 48)
         assert found.sha256 == sha
         assert found.drawn_by.startswith("composer/")
-    coco = json.loads((to / compose.ANNOTATIONS).read_text())
+    coco = json.loads((to / scene_folder.ANNOTATIONS).read_text())
     assert {one["file_name"] for one in coco["images"]} == {path.removeprefix("images/") for path in table["path"]}
     names = {one["id"]: one["name"] for one in coco["categories"]}
     for image in coco["images"]:
         cells = [one for one in coco["annotations"] if one["image_id"] == image["id"]]
         assert [one["central"] for one in cells] == [True] + [False] * (len(cells) - 1)
         assert names[cells[0]["category_id"]] == image["file_name"].split("/")[0]
-        mask = np.asarray(Image.open(to / compose.MASKS / image["file_name"]))
+        mask = np.asarray(Image.open(to / scene_folder.MASKS / image["file_name"]))
         assert (mask == 1).sum() == cells[0]["area"]
         assert mask.max() <= len(cells)
-    used = set(read_table(to / compose.ORIGINS)["id"])
+    used = set(read_table(to / scene_folder.ORIGINS)["id"])
     assert {one["cell"] for one in coco["annotations"]} <= used
     assert listing(to) == read_json(to / DONE)["files"]
-    assert np.asarray(Image.open(to / compose.SHEET)).std() > 1
+    assert np.asarray(Image.open(to / scene_folder.SHEET)).std() > 1
 
 
 def test_parts_share_no_cell(tmp_path: Path) -> None:
     used = []
     for part in ("train", "test"):
         composed(order(part=part, images=1), tmp_path / part, tmp_path / "out")
-        used.append(set(read_table(tmp_path / part / compose.ORIGINS)["pixel_sha256"]))
+        used.append(set(read_table(tmp_path / part / scene_folder.ORIGINS)["pixel_sha256"]))
     assert used[0]
     assert used[1]
     assert not used[0] & used[1]
@@ -121,13 +121,13 @@ def test_a_damaged_scene_is_made_again(tmp_path: Path) -> None:
 
 def test_a_picture_that_is_there_is_kept_only_where_it_is_the_same(tmp_path: Path) -> None:
     path, picture = tmp_path / "0.png", np.full((4, 4, 3), 7, np.uint8)
-    compose._write_once(path, picture, "composer/x")
+    scene_folder._write_once(path, picture, "composer/x")
     whole, written = path.read_bytes(), path.stat().st_mtime_ns
-    compose._write_once(path, picture, "composer/x")
+    scene_folder._write_once(path, picture, "composer/x")
     assert path.stat().st_mtime_ns == written
     for other in (drawn_png(picture + 1, "composer/x"), drawn_png(picture, "composer/y"), whole[:50], b""):
         path.write_bytes(other)
-        compose._write_once(path, picture, "composer/x")
+        scene_folder._write_once(path, picture, "composer/x")
         assert path.read_bytes() == whole
 
 
@@ -147,7 +147,7 @@ def test_cells_that_a_generator_drew_are_welcome(tmp_path: Path) -> None:
     cells = drawn_cells(tmp_path / "drawn")
     data = (Data(name="mine", path=str(cells)), Data(name="phantom-red-a"))
     composed(order(data=data, classes=()), tmp_path / "scenes", tmp_path / "out")
-    table = read_table(tmp_path / "scenes" / compose.ORIGINS)
+    table = read_table(tmp_path / "scenes" / scene_folder.ORIGINS)
     assert set(table.loc[table["set"] == "mine", "origin"]) == {"synthetic"}
 
 
@@ -159,7 +159,7 @@ def test_the_card_says_that_cells_come_from_photographs(tmp_path: Path) -> None:
     for cells, others, named in ((photographs, drawn, "photos"), (drawn, photographs, "photos"), (drawn, drawn, "")):
         data = (cells, others.model_copy(update={"name": "others"}) if others is cells else others)
         planned = compose.prepare(order(data=data, classes=()), to=tmp_path / "scenes", out=tmp_path / "out")
-        card = compose._card(planned, "cytobench compose")
+        card = scene_folder.card(planned, "cytobench compose")
         assert ("No photographs" in card) is (not named)
         assert (f"cut out of photographs** of {named} (licence: unknown)" in card) is bool(named)
 

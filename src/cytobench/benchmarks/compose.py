@@ -4,17 +4,15 @@ The cells come from one part of the same frozen split that a run would use, so t
 test on never share a cell.
 """
 
-import shutil
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
 from cytobench import interrupts, registry
+from cytobench.benchmarks import scene_folder
 from cytobench.benchmarks.folders import refuse_other_content
 from cytobench.benchmarks.lookup import Data, FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.plan import Plan
@@ -25,37 +23,25 @@ from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import FreezeSplit, ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.code_version import code_version
-from cytobench.composers.annotations import coco_categories, coco_cells, coco_image
 from cytobench.composers.composer import Composer, Optics
-from cytobench.composers.levels import Level, level_of, named
+from cytobench.composers.levels import Level, level_of
 from cytobench.composers.library import Library, cut
 from cytobench.datasets.assignment import assign, shuffled
-from cytobench.datasets.decode import DRAWN_BY, drawn_png, from_array
 from cytobench.datasets.drawn import as_drawn
-from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table, write_table
+from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table
 from cytobench.datasets.splits import SPLITS
 from cytobench.device import choose
 from cytobench.errors import DataFault, TrialFault, UsageFault
-from cytobench.leaderboards.sample_grid import Gallery, sample_grid
 from cytobench.progress import say, task
 from cytobench.seeds import seed_for
 from cytobench.store import (
-    DONE,
     Store,
     digest,
     disk_faults,
     free_bytes,
     is_whole,
-    listing,
-    sweep,
-    write_bytes,
-    write_json,
 )
 
-MANIFEST, CARD, FACTS, SHEET = "manifest.csv", "README.md", "composed.json", "examples.png"
-ANNOTATIONS, ORIGINS = "annotations.json", "cells.csv"
-PICTURES, MASKS = "images", "masks"  # a folder per class in each
-EXAMPLES = 4  # pairs of each class on the sheet
 RATIOS = (0.6, 0.2, 0.2)  # of train, val and test, as in the shipped protocols
 
 
@@ -136,7 +122,7 @@ def prepare(order: ComposeOrder, *, to: Path, out: Path) -> Composition:
             "code": code_version("cytobench.benchmarks.compose"),
         }
     )[:24]  # fmt: skip
-    refuse_other_content(to, FACTS, key)
+    refuse_other_content(to, scene_folder.FACTS, key)
     context = Context(store, choose("cpu"), surveys)
     return Composition(order, level, optics, crops, cells, distractors, split, Plan(steps, ()), context, key, to)
 
@@ -175,17 +161,7 @@ def compose(composition: Composition, *, command: str) -> dict[str, Any]:
         if lost:
             raise TrialFault(f"nothing was composed: {next(iter(lost.values()))}")
         composer, origins = _composer(composition)
-        if (to / DONE).exists():  # finished once and damaged since: no picture can be trusted
-            for folder in (PICTURES, MASKS):
-                shutil.rmtree(to / folder, ignore_errors=True)
-            (to / DONE).unlink()
-        write_json(to / FACTS, _facts(composition, command))
-        sweep(to)
-        _write_scenes(composition, composer)
-        write_bytes(to / SHEET, _sheet(composition, composer))
-        write_table(to / ORIGINS, origins)
-        write_bytes(to / CARD, _card(composition, command).encode())
-        write_json(to / DONE, {"key": composition.key, "files": listing(to)})
+        scene_folder.fill(composition, composer, origins, command=command)
     return told
 
 
@@ -284,125 +260,3 @@ def _library(one: FoundSet, table: pd.DataFrame, composition: Composition, diame
             "more of larger pictures"
         )
     return library
-
-
-def _write_scenes(composition: Composition, composer: Composer) -> None:
-    """Write pictures, masks, annotations and the manifest; what an earlier attempt wrote is not encoded again."""
-    to, order, run = composition.to, composition.order, f"composer/{composition.key}"
-    names = sorted(set(composer.labels))
-    images: list[dict[str, Any]] = []
-    cells: list[dict[str, Any]] = []
-    rows: list[dict[str, str]] = []
-    with task(f"write {to.name}", order.images * len(composer.classes)) as work:
-        for label in sorted(composer.classes):
-            for scenes in composer.blocks(label, range(order.images)):
-                for row in range(len(scenes.images)):
-                    scene, number = scenes.one(row), len(rows) % order.images
-                    file = f"{label}/{number:05d}.png"
-                    _write_once(to / PICTURES / file, scene.image, run)
-                    _write_once(to / MASKS / file, numbered(scene.masks), run)
-                    images.append(coco_image(len(images) + 1, file, scene))
-                    cells += coco_cells(len(images), len(cells) + 1, scene, names)
-                    sha = from_array(scene.image, scene.image.shape[0]).sha256
-                    rows.append(
-                        {
-                            "path": f"{PICTURES}/{file}", "label": label, "origin": "synthetic", "part": order.part,
-                            "cells": str(len(scene.labels)), "occluded": f"{scene.occluded[0]:.4f}",
-                            "pixel_sha256": sha, "generator_run": run,
-                        }
-                    )  # fmt: skip
-                    work.advance()
-    about = {"description": f"cytobench compose {run}", "level": composition.level.model_dump(mode="json")}
-    write_json(
-        to / ANNOTATIONS,
-        {"info": about, "images": images, "annotations": cells, "categories": coco_categories(names)},
-    )
-    write_table(to / MANIFEST, pd.DataFrame(rows))
-
-
-def _write_once(path: Path, picture: NDArray[np.uint8], run: str) -> None:
-    """Write a picture unless the same one is there, pixel by pixel; what can't be read is written again."""
-    try:
-        with Image.open(path, formats=["PNG"]) as there:
-            same = there.info.get(DRAWN_BY) == run and np.array_equal(np.asarray(there), picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        same = False
-    if not same:
-        write_bytes(path, drawn_png(picture, run))
-
-
-def numbered(masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return masks (n, S, S) as one picture (S, S) of numbers from 1 on; of cells that overlap the first is seen."""
-    numbers = np.zeros(masks.shape[1:], np.uint8)
-    for number in range(len(masks), 0, -1):
-        numbers[masks[number - 1]] = number
-    return numbers
-
-
-def _sheet(composition: Composition, composer: Composer) -> bytes:
-    """Return a PNG of examples: of each class some Base scenes, each beside the scene of this level that holds it."""
-    chosen = range(min(EXAMPLES, composition.order.images))
-    base = composer.at(named("base"))
-    shown = []
-    for label in sorted(composer.classes):
-        pairs = zip(base.draw(label, chosen).images, composer.draw(label, chosen).images, strict=True)
-        shown.append(np.stack([image for pair in pairs for image in pair]))
-    gallery = Gallery(np.stack(shown), tuple(sorted(composer.classes)), "synthetic")
-    name = f"{composition.cells.name}: base, {composition.order.level}"
-    return sample_grid(name, gallery, names=(name,)).png
-
-
-def _facts(composition: Composition, command: str) -> dict[str, Any]:
-    return {
-        "command": command,
-        "key": composition.key,
-        "cells": composition.cells.name,
-        "distractors": composition.distractors.name if composition.distractors else "",
-        "part": composition.order.part,
-        "split": composition.split.reference,
-        "level": composition.level.model_dump(mode="json"),
-        "optics": composition.optics.model_dump(mode="json"),
-        "crops": composition.crops.model_dump(mode="json"),
-        "seed": composition.order.seed,
-    }
-
-
-def _card(composition: Composition, command: str) -> str:
-    order, level, optics = composition.order, composition.level, composition.optics
-    cells, others = composition.cells, composition.distractors
-    around = f", with cells of {others.name} ({others.facts.nature}) around them" if others else ""
-    cut_out = [one for one in (cells, others) if one and one.facts.nature == "real"]
-    sources = " and ".join(f"{one.name} (licence: {one.facts.licence})" for one in cut_out)
-    made = "**No photographs**: every PNG says so in its metadata."
-    if cut_out:
-        made = (
-            f"Made by a program, as every PNG says, of **cells cut out of photographs** of {sources}: that holds here."
-        )
-    return "\n".join(
-        [
-            f"# Scenes of {cells.name}, level {order.level}",
-            "",
-            f"{order.images * len(composition.split.classes):,} scenes of {optics.image_size} × {optics.image_size} "
-            f"pixels ({optics.field:g} µm): {level.title}. {made}",
-            "",
-            f"- **Cells**: of the {order.part} part of {cells.name} ({cells.facts.nature}){around}; `{ORIGINS}` lists "
-            "every one by the SHA-256 of its pixels. Never test a classifier on scenes of a part whose cells or scenes "
-            "it learned from: nothing can hold you to that yet.",
-            "- **Classes**: that of the central cell; " + ", ".join(composition.split.classes),
-            f"- **Level**: {level.number[0]} to {level.number[1]} neighbours, {level.distance:.0%} ± "
-            f"{level.spread:.0%} of the image from its middle, {level.white:.0%} of them white; none lies on "
-            f"another by more than {level.overlap:.0%} of the smaller one; at least {level.visible:.0%} of the central "
-            "cell is free.",
-            f"- **Files**: `{PICTURES}/` and `{MASKS}/` (a folder per class; number 1 is the central cell), "
-            f"`{ANNOTATIONS}` (COCO: whole masks, boxes, classes, occluded share), `{MANIFEST}`, `{FACTS}` (every "
-            f"setting), `{DONE}` (the SHA-256 of every file).",
-            "- **Not for** diagnosis or teaching: no such field was ever on a slide.",
-            "",
-            f"![examples]({SHEET})",
-            "",
-            "```console",
-            command,
-            "```",
-            "",
-        ]
-    )

@@ -25,7 +25,14 @@ def within(resolved: Resolved, context: Context) -> Resolved:
     found = tuple(
         _within(one, spec.image_size, spec.classes, context) if one.seconds else one for one in spec.generators
     )
-    return resolved._replace(spec=spec.model_copy(update={"generators": found}))
+    timed = spec.model_copy(update={"generators": found})
+    if spec.scenery:
+        around = tuple(
+            _within(one, spec.image_size, spec.scenery.classes, context) if one.seconds else one
+            for one in spec.scenery.generators
+        )
+        timed = timed.model_copy(update={"scenery": spec.scenery.model_copy(update={"generators": around})})
+    return resolved._replace(spec=timed)
 
 
 def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], context: Context) -> GeneratorSpec:

@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cytobench import registry
-from cytobench.benchmarks import recipes
+from cytobench.benchmarks import recipes, scenery
 from cytobench.benchmarks.fidelity.contract import Found, find_all
-from cytobench.benchmarks.lookup import FoundSet, SetOptions, classes_of, find_sets
+from cytobench.benchmarks.lookup import Data, FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.spec import (
     BackboneSpec,
     GeneratorSpec,
     Profile,
+    Protocol,
     RunSpec,
+    Scenery,
     SetSpec,
     fitted,
     load_profile,
@@ -35,11 +37,15 @@ class Order(SetOptions):
     """The options of ``cytobench run``, as given; a run folder keeps them so that ``resume`` can ask again."""
 
     generators: tuple[str, ...] = ()
-    """None: no synthetic set."""
+    """None: the protocol's, or no synthetic set."""
+    composers: tuple[str, ...] = ()
+    """Levels of the scenes that cells are put into; none: the protocol's, or no scenes."""
+    distractors: Data | None = None
+    """What lies around the central cells of scenes; None: what the description of the cells says."""
     vary: dict[str, str] = {}
     """``--vary``: settings of the generators, each with several values, as ``generator.shots`` with ``1,4,16``."""
-    backbones: tuple[str, ...]
-    """Names or aliases."""
+    backbones: tuple[str, ...] = ()
+    """Names or aliases; none: the protocol's."""
     protocol: str = DEFAULT_PROTOCOL
     """Which experiment."""
     profile: str = ""
@@ -76,6 +82,8 @@ class Resolved(NamedTuple):
     """What looks at synthetic images."""
     own_network: bool = True
     """Whether a network of the run that learned from real ones looks, too."""
+    around: RunStep | None = None
+    """The step that makes the pixels of what lies around the central cells of scenes."""
 
 
 def resolve(order: Order, store: Store) -> Resolved:
@@ -89,16 +97,24 @@ def resolve(order: Order, store: Store) -> Resolved:
     """
     profile_name = order.profile or ("standard" if order.data else "demo")
     protocol, profile = load_protocol(order.protocol), load_profile(profile_name)
+    order = _completed(order, protocol, profile_name)
     for name in order.generators:
         if name not in registry.found("generator"):
             raise registry.unknown("generator", name, registry.names("generator"))
     settings, others = recipes.split_settings(order.settings, order.generators, list(Profile.model_fields))
+    staged, others = scenery.split_settings(others)
     profile = _with_settings(profile, others)
     fold = _fold(order.fold)
-    sets = find_sets(order, image_size=profile.image_size, drawn_per_class=profile.drawn_per_class, store=store)
+    sets = find_sets(
+        _without(order, order.distractors),
+        image_size=profile.image_size,
+        drawn_per_class=profile.drawn_per_class,
+        store=store,
+    )
     classes = classes_of(order.classes, sets)
     _check_names(order, [one.name for one in sets])
     backbones, weights = _backbones(order, profile)  # imports torch, so it comes after all that can fail fast
+    composed, around = _scenery(order, profile, settings, staged, sets, store)
     looking = find_all([text for text in order.extractors if text != OWN])
     spec = RunSpec(
         protocol_name=order.protocol,
@@ -110,6 +126,7 @@ def resolve(order: Order, store: Store) -> Resolved:
         fold=fold,
         generators=_generators(order, profile, settings, tuple(one.name for one in sets), classes),
         synthetic=profile.synthetic,
+        scenery=composed,
         train_per_class=profile.train_per_class,
         train_of_class=profile.train_of_class,
         backbones=backbones,
@@ -119,7 +136,8 @@ def resolve(order: Order, store: Store) -> Resolved:
         device=order.device,
     )
     images = {one.name: one.step for one in sets}
-    surveys = {one.step.key: one.survey for one in sets if one.survey is not None}
+    read = (*sets, around) if around else sets
+    surveys = {one.step.key: one.survey for one in read if one.survey is not None}
     return Resolved(
         spec,
         images,
@@ -127,7 +145,66 @@ def resolve(order: Order, store: Store) -> Resolved:
         weights | {one.spec.sha256: one.path for one in looking},
         looking,
         own_network=OWN in order.extractors or not order.extractors,
+        around=around.step if around else None,
     )
+
+
+def _completed(order: Order, protocol: Protocol, profile: str) -> Order:
+    """Return an order with what its protocol says where it says nothing."""
+    chosen = {
+        "generator": ("generators", order.generators, protocol.generators),
+        "composer": ("composers", order.composers, protocol.composers),
+        "backbones": ("backbones", order.backbones, protocol.backbones.get(profile, protocol.backbones.get("", ()))),
+    }
+    for option, (_, given, otherwise) in chosen.items():
+        if otherwise and not given:
+            say(f"note: --{option} {','.join(otherwise)}, as protocol {order.protocol} has it")
+    found = {field: given or otherwise for field, given, otherwise in chosen.values()}
+    if not found["backbones"]:
+        raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
+    return order.model_copy(update=found)
+
+
+def _without(order: Order, one: Data | None) -> Order:
+    """Return an order whose label maps are of other sets than one."""
+    maps = {name: text for name, text in order.label_map.items() if one is None or name != one.name}
+    return order.model_copy(update={"label_map": maps})
+
+
+def _scenery(
+    order: Order,
+    profile: Profile,
+    settings: Mapping[str, str],
+    staged: scenery.Settings,
+    sets: tuple[FoundSet, ...],
+    store: Store,
+) -> tuple[Scenery | None, FoundSet | None]:
+    """Return the scenes of a run, and the set of what lies around their central cells."""
+    if not order.composers:
+        if order.distractors or staged.level or staged.optics:
+            raise UsageFault("settings of scenes are given, but no composer", fix="--composer base,complex")
+        return None, None
+    cells = next(one for one in sets if one.name == (order.generate_from or sets[0].name))
+    around = scenery.surroundings(cells, order.distractors, order, profile, store)
+    if around and around.name in {one.name for one in sets}:
+        raise UsageFault(f"--distractors {around.name} is one of the sets already", fix="leave it out of --data")
+    classes = tuple(sorted(around.counts)) if around else ()
+    generators = (
+        recipes.resolve(
+            order.generators, settings, order.vary, profile=profile, trained_on=around.name, classes=classes
+        )
+        if around
+        else ()
+    )
+    spec = Scenery(
+        levels=scenery.levels(order.composers, staged),
+        optics=scenery.optics(profile.image_size, staged),
+        cells=cells.name,
+        around=_set_spec(around) if around else None,
+        classes=classes,
+        generators=generators,
+    )
+    return spec, around
 
 
 def _set_spec(one: FoundSet) -> SetSpec:
@@ -208,7 +285,7 @@ def _generators(
     order: Order, profile: Profile, settings: Mapping[str, str], names: tuple[str, ...], classes: tuple[str, ...]
 ) -> tuple[GeneratorSpec, ...]:
     if not order.generators:
-        if settings or order.vary or order.generate_from or order.shots_from:
+        if settings or order.vary or (order.generate_from and not order.composers) or order.shots_from:
             raise UsageFault("settings of a generator are given, but no generator", fix="--generator NAME")
         return ()
     learned = order.generate_from or names[0]

@@ -61,7 +61,8 @@ def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: st
         raise TrialFault(f"nothing was finished: {'; '.join(reasons)}", fix="see the generator's settings (--set)")
     used = [*choices(spec, plan, context), *(f"missing because a step failed: {reason}" for reason in reasons)]
     sides = [side for side in plan.sides if side.split not in lost]
-    galleries = {side.name: gallery(context, side, spec.classes) for side in sides if side.nature != "real"}
+    shown = [side for side in sides if side.nature != "real" and not (side.scenes and side.scenes.photographs)]
+    galleries = {side.name: gallery(context, side, spec.classes) for side in shown}
     measured = [fidelity.read(context.store.folder(step)) for step in plan.fidelity if step.reference not in lost]
     board = write_board(
         records,
@@ -102,11 +103,25 @@ def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
             f"{timed.set_name}: {timed.config['steps']:,} steps of a fit, as many as {timed.seconds:g} s allow on this "
             f"device for all its fits together"
         )
+    if spec.scenery:
+        said += _staged(spec)
     if spec.generators and spec.synthetic.fits > 1:
         said.append(
             f"every generator was trained {spec.synthetic.fits} times; trials of other seeds learned from other ones"
         )
     return said
+
+
+def _staged(spec: RunSpec) -> list[str]:
+    scenery = spec.scenery
+    assert scenery is not None
+    others = "other white cells"
+    if scenery.around:
+        drawn = "drawn by the same generators, trained on its partitions" if scenery.generators else "cut from it"
+        others += f" and cells of {scenery.around.name}, {drawn}"
+    cells = "every drawn set" if spec.generators else f"cells of {scenery.cells}"
+    names = ", ".join(one.asked for one in scenery.levels)
+    return [f"{cells} was put into scenes, level {names}: cells of a part into scenes of that part, with {others}"]
 
 
 def _halves(spec: RunSpec) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cytobench.leaderboards.costs import cost_tables
 from cytobench.leaderboards.dials import dial_tables
+from cytobench.leaderboards.ladders import ladder_tables
 from cytobench.leaderboards.results import METRICS, PRIMARY, Question, Results, failed
 from cytobench.leaderboards.statistics import RESAMPLES
 from cytobench.leaderboards.tables import Entry, Table
@@ -41,7 +42,7 @@ def warnings(results: Results) -> list[str]:
     for one in {one.name: one for one in (*results.sources, *results.targets)}.values():
         if one.facts.absent_classes:
             found.append(f"{one.shown} has no {', no '.join(one.facts.absent_classes)}.")
-        if one.facts.nature == "synthetic" and one.facts.generator is None:
+        if one.facts.nature == "synthetic" and one.facts.generator is None and one.facts.scenes is None:
             found.append(f"{one.shown}: nobody says what generated it, so its ancestry cannot be checked.")
     for one in results.targets:
         shared = {
@@ -76,6 +77,7 @@ def findings(results: Results) -> list[Table]:
         _differences(results, "backbones", "Which backbones differ", "trained on"),
         _differences(results, "sources", "Which sources differ", "backbone"),
         *dial_tables(results),
+        *ladder_tables(results),
         *cost_tables(results),
     ]
 

@@ -126,7 +126,7 @@ class Test(RunStep):
 
 def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str, ...]) -> dict[str, Any]:
     counts = [images.counts(part) for part in parts]
-    generator = side.generator
+    generator, scenes = side.generator, side.scenes
     return {
         "name": side.name,
         "nature": side.nature,
@@ -149,5 +149,14 @@ def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str,
             )
             if generator.seconds
             else None,
+        ),
+        "scenes": scenes
+        and records.Scenes(
+            level=scenes.level.asked,
+            dial=scenes.level.level["dial"],
+            cells=scenes.cells,
+            around=scenes.around,
+            config=scenes.level.level,
+            optics=scenes.optics,
         ),
     }

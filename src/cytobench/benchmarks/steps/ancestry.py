@@ -16,8 +16,15 @@ CUT_CELLS = "cells"
 """Kind of the step that cuts cells out of pictures: what is composed of them shows these pictures."""
 
 
-def ancestors(context: Context, reference: str) -> Iterator[str]:
-    """Yield an artefact ``kind/key`` and all that it was made from, each once."""
+def ancestors(context: Context, reference: str, *, shown: bool = False) -> Iterator[str]:
+    """Yield an artefact ``kind/key`` and all that it was made from, each once.
+
+    Args:
+        context: Where they lie.
+        reference: The artefact.
+        shown: Of cells that were cut out, follow the generators of those very cells, and not of their whole sets: half
+            of a set may come from other generators.
+    """
     waiting, seen = [reference], set()
     while waiting:
         one = waiting.pop()
@@ -28,6 +35,9 @@ def ancestors(context: Context, reference: str) -> Iterator[str]:
         folder = context.folder(one)
         if is_brought(one):
             continue
+        if shown and one.startswith(f"{CUT_CELLS}/"):
+            waiting += sorted({run for run in read_table(folder / SEEN)["generator_run"] if run})
+            continue
         waiting += read_json(folder / DONE)["inputs"].values()
         waiting += [f"{one}/{FITS}/{fit.name}" for fit in sorted((folder / FITS).glob("*"))]
 
@@ -35,7 +45,7 @@ def ancestors(context: Context, reference: str) -> Iterator[str]:
 def generated_from(context: Context, rows: pd.DataFrame) -> Exposure:
     """Return everything that the generators of some images, and any generator before them, were trained on."""
     runs = sorted({run for run in rows["generator_run"] if run})
-    return union(_seen(context, one) for run in runs for one in ancestors(context, run))
+    return union(_seen(context, one) for run in runs for one in ancestors(context, run, shown=True))
 
 
 def _seen(context: Context, reference: str) -> Exposure:

@@ -119,7 +119,7 @@ class CutCells(RunStep):
             library = self._library(context, role, name, table, optics.pixels(diameter))
             shelf.put(folder, role, library)
             shown = table.set_index("id").loc[list(dict.fromkeys(library.names))].reset_index()
-            used.append(shown[["id", "label", "group", "pixel_sha256"]].assign(set=name))
+            used.append(shown[["id", "label", "group", "pixel_sha256", "generator_run"]].assign(set=name))
         write_table(folder / SEEN, pd.concat(used))
 
     def _library(self, context: Context, role: str, name: str, table: pd.DataFrame, diameter: float) -> Library:

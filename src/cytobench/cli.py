@@ -28,7 +28,10 @@ from cytobench.cli_options import (
 )
 from cytobench.errors import CytobenchError, EnvironmentFault, TrialFault, shown
 
-PLURALS = ("generators", "backbones", "datasets", "protocols", "profiles", "executors", "extractors", "levels")
+PLURALS = {
+    f"{kind}s": kind
+    for kind in ("generator", "backbone", "dataset", "protocol", "profile", "executor", "extractor", "level")
+} | {"composers": "level"}  # what --composer takes
 
 
 def main() -> None:
@@ -254,13 +257,13 @@ def evaluate(to: Path | None, out: Path, as_json: bool, **options: Any) -> None:
 
 
 @commands.command(name="list")
-@click.argument("kind", type=click.Choice(PLURALS))
+@click.argument("kind", type=click.Choice(list(PLURALS)))
 @JSON_OPTION
 def list_(kind: str, as_json: bool) -> None:
     """Show what there is of a kind; plug-ins are found without running them."""
     from cytobench import registry
 
-    found = registry.found(kind.removesuffix("s"))
+    found = registry.found(PLURALS[kind])
     if as_json:
         click.echo(
             json.dumps([{"name": one.name, "summary": one.summary, "from": one.origin} for one in found.values()])

@@ -101,7 +101,9 @@ class SetFacts(Part):
     key: str
     """Key of the artefact that holds the set."""
     generator: Generator | None = None
-    """What made it; None for photographs and drawings."""
+    """What made it, in this run; None for photographs, drawings and what was made before."""
+    told: bool = False
+    """Whether synthetic images that were made before brought along what they were made from."""
 
 
 class Source(SetFacts):

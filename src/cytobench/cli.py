@@ -196,16 +196,27 @@ def _carry_out(order: Any, out: Path, executor: str, dry_run: bool, as_json: boo
     command = as_typed() if resumed is None else (resumed / runner.COMMAND).read_text(encoding="utf-8").strip()
     with runner.resumable(prepared):
         outcome = runner.run(prepared, command=command, executor=executor)
+    name = prepared.resolved.spec.protocol.publishes
+    frozen = _frozen(outcome.folder, name) if name and not outcome.lost and not outcome.failed else {}
     if as_json:
         facts = {"run": str(outcome.folder), "board": str(outcome.board.html), "failed": len(outcome.failed)}
+        facts |= {"published": frozen} if frozen else {}
         click.echo(json.dumps(facts | {"results": json.loads(outcome.board.json.read_text(encoding="utf-8"))}))
     else:
         click.echo(outcome.board.markdown.read_text(encoding="utf-8"))
         click.echo(f"board: {outcome.board.html}")
+        if frozen:
+            click.echo(f"published and verified: {frozen['identity']}, {frozen['images']} images: {frozen['folder']}")
     if outcome.lost:
         raise TrialFault(f"a step failed: {outcome.lost[0]}", fix="the board shows what could be finished without it")
     if outcome.failed:
         raise TrialFault(f"{len(outcome.failed)} of {len(outcome.records)} records are of trials that failed")
+
+
+def _frozen(folder: Path, name: str) -> dict[str, Any]:
+    from cytobench.benchmarks.release import freeze
+
+    return freeze(folder.absolute(), name)
 
 
 @commands.command()

@@ -1,4 +1,4 @@
-"""The commands ``publish`` and ``verify``: freeze what a run drew; prove that a frozen set is untouched."""
+"""The commands ``publish`` and ``verify``: freeze what was drawn; prove that a frozen set is untouched."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from cytobench.progress import size
 
 
 @click.command()
-@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("places", metavar="RUN|FOLDER…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="What the set is called.")
 @click.option("--version", "number", required=True, type=click.IntRange(1), help="Which version of it, from 1.")
 @click.option("--sets", callback=names, metavar="A,B", help="Drawn sets to take.  [default: every synthetic one]")
@@ -21,7 +21,7 @@ from cytobench.progress import size
 @click.option("--date", default="", metavar="YYYY-MM-DD", help="Of publication.  [default: none is stated]")
 @click.option("--annotations", multiple=True, callback=pairs, metavar="[SET=]FILE", help="COCO JSON of a set's scenes.")
 @click.option(
-    "--to", type=click.Path(path_type=Path), help="Where published sets lie.  [default: published beside runs]"
+    "--to", type=click.Path(path_type=Path), help="Where published sets lie.  [default: published beside runs, folders]"
 )
 @click.option("--archive", type=click.Choice(["zip", "tar", "none"]), default="zip", show_default=True)
 @click.option(
@@ -31,11 +31,12 @@ from cytobench.progress import size
 @click.option("--dry-run", is_flag=True, help="Show what would be published; write nothing.")
 @JSON_OPTION
 def publish(
-    run: Path, name: str, number: int, sets: tuple[str, ...], supersedes: str, title: str, licence: str,
+    places: tuple[Path, ...], name: str, number: int, sets: tuple[str, ...], supersedes: str, title: str, licence: str,
     creators: tuple[str, ...], date: str, annotations: dict[str, str], to: Path | None, archive: str,
     upload: str, private: bool, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Freeze what a run drew as a benchmark set that is never edited, only superseded."""
+    """Freeze what a run drew, or folders of `generate` and `compose`, as a benchmark set that is never edited, only
+    superseded."""
     from cytobench.benchmarks import release
     from cytobench.benchmarks.spec import fitted
     from cytobench.datasets.frozen.edition import Edition
@@ -48,7 +49,9 @@ def publish(
     }  # fmt: skip
     edition = fitted(Edition, facts, "what is told of the set")
     files = {one: Path(file) for one, file in annotations.items()}
-    ready = release.prepare(run.absolute(), edition, sets=sets, annotations=files, shelf=to and to.absolute())
+    ready = release.prepare(
+        [one.absolute() for one in places], edition, sets=sets, annotations=files, shelf=to and to.absolute()
+    )
     if dry_run:
         plan = release.plan_of(ready)
         click.echo(json.dumps(plan) if as_json else "\n".join(f"{what}: {value}" for what, value in plan.items()))

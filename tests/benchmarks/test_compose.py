@@ -131,15 +131,24 @@ def test_a_picture_that_is_there_is_kept_only_where_it_is_the_same(tmp_path: Pat
         assert path.read_bytes() == whole
 
 
-def drawn_cells(root: Path, marked: int = 12) -> Path:
-    for label in ("lymphocyte", "monocyte"):
+def drawn_cells(
+    root: Path,
+    marked: int = 12,
+    *,
+    images: int = 6,
+    seed: int = 1,
+    labels: tuple[str, ...] = ("lymphocyte", "monocyte"),
+) -> Path:
+    """Write cells of some classes; the first ``marked`` say that a generator drew them, the others pass for photos."""
+    written = 0
+    for label in labels:
         (root / label).mkdir(parents=True)
-        for k, picture in enumerate(draw(label, range(6), site=SITES["a"], size=64, seed=1).images):
-            mark = len(list(root.rglob("*.png"))) < marked
-            content = drawn_png(picture, "ddpm, generator/x")
-            (root / label / f"{k}.png").write_bytes(content)
-            if not mark:
-                Image.fromarray(picture).save(root / label / f"{k}.png")
+        for k, picture in enumerate(draw(label, range(images), site=SITES["a"], size=64, seed=seed).images):
+            if written < marked:
+                (root / label / f"{k:02d}.png").write_bytes(drawn_png(picture, "ddpm, generator/x"))
+            else:
+                Image.fromarray(picture).save(root / label / f"{k:02d}.png")
+            written += 1
     return root
 
 

@@ -1,5 +1,6 @@
 """Drawing into a folder: what lies there, that more images keep the first ones, that none passes for a photograph."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,7 +97,8 @@ def test_a_stop_while_drawing_costs_one_block_and_no_byte(
 
 def test_what_was_drawn_never_passes_for_photographs(asked: Order, tmp_path: Path) -> None:
     drawn(asked, tmp_path / "cells", tmp_path / "out", images=8)
-    data = (Data(name="lab", path=str(tmp_path / "cells/images")),)
+    shutil.copytree(tmp_path / "cells/images", tmp_path / "copied")  # away from what tells of them
+    data = (Data(name="lab", path=str(tmp_path / "copied")),)
     as_set = asked.model_copy(update={"data": data, "generators": (), "settings": {
         name: text for name, text in asked.settings.items() if not name.startswith("generator.")
     }, "backbones": ("two-layers",)})  # fmt: skip

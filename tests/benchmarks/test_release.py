@@ -12,6 +12,7 @@ from PIL import Image
 
 from cytobench.benchmarks import release
 from cytobench.benchmarks.lookup import Data
+from cytobench.benchmarks.offer import story_of
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.run import SPEC, prepare
 from cytobench.datasets.frozen.edition import Edition
@@ -32,7 +33,7 @@ def edition(version: int = 1, **changes: Any) -> Edition:
 
 
 def published(run: Path, **choices: Any) -> Path:
-    told = release.release(release.prepare(run, choices.pop("edition", edition()), **choices), archive=None)
+    told = release.release(release.prepare([run], choices.pop("edition", edition()), **choices), archive=None)
     return Path(told["folder"])
 
 
@@ -83,9 +84,9 @@ def test_no_photograph_and_no_patient_is_in_it(run: Path, tmp_path: Path) -> Non
 
 
 def test_publishing_twice_is_one_version(run: Path, tmp_path: Path) -> None:
-    ready = release.prepare(run, edition())
+    ready = release.prepare([run], edition())
     first, again = release.release(ready, archive="zip"), release.release(ready, archive="zip")
-    elsewhere = release.release(release.prepare(run, edition(), shelf=tmp_path / "other"), archive="zip")
+    elsewhere = release.release(release.prepare([run], edition(), shelf=tmp_path / "other"), archive="zip")
     assert (first["new"], again["new"]) == (True, False)
     assert first["identity"] == again["identity"] == elsewhere["identity"]
     assert first["archive_sha256"] == elsewhere["archive_sha256"]
@@ -94,38 +95,38 @@ def test_publishing_twice_is_one_version(run: Path, tmp_path: Path) -> None:
 def test_a_later_version_names_the_one_that_it_supersedes(run: Path) -> None:
     old = verify(published(run)).identity
     with pytest.raises(UsageFault, match="version 2 supersedes another"):
-        release.prepare(run, edition(2))
+        release.prepare([run], edition(2))
     with pytest.raises(UsageFault, match="can't supersede"):
-        release.prepare(run, edition(2, supersedes="other@v1"))
+        release.prepare([run], edition(2, supersedes="other@v1"))
     with pytest.raises(UsageFault, match="write its whole hash"):
-        release.prepare(run, edition(9, supersedes="cells@v8#00000000"))
+        release.prepare([run], edition(9, supersedes="cells@v8#00000000"))
     with pytest.raises(IntegrityFault, match="is not what was published"):
-        release.prepare(run, edition(2, supersedes="cells@v1#00000000"))
+        release.prepare([run], edition(2, supersedes="cells@v1#00000000"))
     folder = published(run, edition=edition(2, supersedes="cells@v1"))
     assert verify(folder).manifest.supersedes == str(old)
 
 
 def test_photographs_are_refused_with_what_may_be_taken(run: Path) -> None:
     with pytest.raises(UsageFault, match="x holds photographs") as caught:
-        release.prepare(run, edition(), sets=["x"])
+        release.prepare([run], edition(), sets=["x"])
     assert "x-vae" in caught.value.fix
     with pytest.raises(UsageFault, match="no data set 'x-vea'; did you mean"):
-        release.prepare(run, edition(), sets=["x-vea"])
+        release.prepare([run], edition(), sets=["x-vea"])
 
 
 def test_a_run_that_drew_nothing_has_nothing_to_publish(order: Orders, tmp_path: Path) -> None:
     done = carry_out(real_only(order, *order().data), tmp_path / "out")
     with pytest.raises(UsageFault, match="drew no synthetic set"):
-        release.prepare(done.folder, edition())
+        release.prepare([done.folder], edition())
     with pytest.raises(UsageFault, match="is no run"):
-        release.prepare(tmp_path, edition())
+        release.prepare([tmp_path], edition())
 
 
 def test_an_edited_artefact_is_not_published(run: Path, tmp_path: Path) -> None:
     [table] = (tmp_path / "out/store/synthetic").glob(f"*/{TABLE}")
     table.write_text(table.read_text().replace(",train,", ",test,", 1))
     with pytest.raises(IntegrityFault, match="was edited since it was computed"):
-        release.prepare(run, edition())
+        release.prepare([run], edition())
 
 
 @pytest.mark.parametrize("lost", ["sets", "generators"])
@@ -138,7 +139,7 @@ def test_a_run_whose_specification_was_edited_is_not_published(run: Path, lost: 
         spec["run"][lost] = []
     write_json(run / SPEC, spec)
     with pytest.raises(IntegrityFault, match="was edited or is torn"):
-        release.prepare(run, edition())
+        release.prepare([run], edition())
 
 
 def test_a_drawn_set_is_published_where_it_is_named(order: Orders, tmp_path: Path) -> None:
@@ -224,8 +225,8 @@ def test_a_card_names_no_place_of_a_machine() -> None:
         "name": "lora-sd", "trained_on": "x", "base": "/home/me/bases/mine",
         "config": {"base": "/home/me/bases/mine", "vae.features": "~/weights/vgg.pth", "hub": "owner/name", "steps": 3},
     }  # fmt: skip
-    seen = pd.DataFrame({"pixel_sha256": ["a"]})
-    told = "\n".join(release._story(recipe, seen, {"sets": [{"name": "x", "nature": "real"}]}))
+    seen = pd.DataFrame({"set": ["x"], "pixel_sha256": ["a"]})
+    told = "\n".join(story_of(recipe, seen, "real"))
     assert "home" not in told
     assert "weights" not in told
     assert "began with mine" in told

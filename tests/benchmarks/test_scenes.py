@@ -9,9 +9,11 @@ import pytest
 
 from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.order import Order, resolve
+from cytobench.benchmarks.release import freeze
 from cytobench.benchmarks.run import Prepared, prepare
 from cytobench.benchmarks.steps.ancestry import generated_from
 from cytobench.benchmarks.steps.scenes import ComposeScenes, CutCells, annotations
+from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
 from cytobench.datasets.imageset import PIXELS, TABLE, read_table
 from cytobench.errors import IntegrityFault, UsageFault
@@ -107,12 +109,12 @@ def test_a_scene_with_a_tested_cell_is_refused(doors: Path, tmp_path: Path, monk
 
     whole = scenery.compose
 
-    def leaking(spec: Any, cells: Any, around: Any, parts: Any) -> Any:
-        made = whole(spec, cells, around, parts)
+    def leaking(spec: Any, cells: Any, around: Any, parts: Any, number: int = 0) -> Any:
+        made = whole(spec, cells, around, parts, number)
         wrong = next(one for one in made.steps if isinstance(one, CutCells) and one.part == "test")
         step = next(one for one in made.steps if isinstance(one, ComposeScenes))
         leaked = step.model_copy(update={"inputs": {**step.inputs, "train": wrong.reference}})
-        steps = [one for one in made.steps if isinstance(one, CutCells)] + [leaked]
+        steps: list[RunStep] = [one for one in made.steps if isinstance(one, CutCells)] + [leaked]
         side = made.sides[0]._replace(images=leaked.reference, split=leaked.reference)
         return scenery.Composed(steps, (side,))
 
@@ -135,6 +137,21 @@ def test_the_cells_of_scenes_can_be_drawn_by_a_generator(doors: Path, tmp_path: 
         own = set(frozen.loc[frozen["partition"] == half, "pixel_sha256"])
         assert own <= behind[split]
     assert not behind["train"] & behind["test"]
+
+
+def test_scenes_of_a_run_become_a_frozen_set(three: Prepared) -> None:
+    told = freeze(three.folder, "two-levels")
+    again = freeze(three.folder, "two-levels")
+    assert (told["new"], again["new"]) == (True, False)
+    assert told["identity"] == again["identity"]
+    folder = Path(told["folder"])
+    assert told["images"] == 3 * 2 * (6 + 2 + 3)
+    assert told["verified_files"] == told["files"]
+    found = json.loads((folder / "annotations" / "phantom-a-complex" / "instances_test.json").read_text())
+    assert len(found["images"]) == 6
+    assert all((folder / one["file_name"]).is_file() for one in found["images"])
+    assert {one["central"] for one in found["annotations"]} == {True, False}
+    assert "Scenes of level 0.5" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

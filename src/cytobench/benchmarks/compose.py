@@ -19,6 +19,7 @@ from cytobench.benchmarks.plan import Plan
 from cytobench.benchmarks.recipes import value_of
 from cytobench.benchmarks.run import writable
 from cytobench.benchmarks.spec import Frozen, fitted
+from cytobench.benchmarks.steps.ancestry import told_of
 from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import FreezeSplit, ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
@@ -29,6 +30,7 @@ from cytobench.composers.library import Library, cut
 from cytobench.datasets.assignment import assign, shuffled
 from cytobench.datasets.drawn import as_drawn
 from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table
+from cytobench.datasets.made import TOLD
 from cytobench.datasets.splits import SPLITS
 from cytobench.device import choose
 from cytobench.errors import DataFault, TrialFault, UsageFault
@@ -161,7 +163,9 @@ def compose(composition: Composition, *, command: str) -> dict[str, Any]:
         if lost:
             raise TrialFault(f"nothing was composed: {next(iter(lost.values()))}")
         composer, origins = _composer(composition)
-        scene_folder.fill(composition, composer, origins, command=command)
+        runs = sorted(set(origins["generator_run"]) - {""})
+        seen = [pd.DataFrame(columns=list(TOLD), dtype=str), *(told_of(context, run) for run in runs)]
+        scene_folder.fill(composition, composer, origins, pd.concat(seen), command=command)
     return told
 
 
@@ -194,9 +198,12 @@ def _sets(order: ComposeOrder, crops: Crops, store: Store) -> tuple[FoundSet, Fo
 
 def _with_drawn(one: FoundSet, frame: int | None) -> FoundSet:
     """Return a set of files whose pictures may all be drawn ones."""
-    if one.survey is None or (survey := as_drawn(one.survey)) is one.survey:
+    if one.survey is None or one.survey.listing.ancestry or (survey := as_drawn(one.survey)) is one.survey:
         return one
-    say(f"note: {one.name}: every picture says that it was drawn; the scenes will say so, too")
+    say(
+        f"note: {one.name}: every picture says that it was drawn, and nobody what its generator had seen; no run takes "
+        "scenes of them (name the folder that `cytobench generate` wrote)"
+    )
     assert isinstance(one.step, ReadImages)
     step = ReadImages(name=one.name, survey=survey.sha256, image_size=one.step.image_size, frame=frame)
     return one._replace(survey=survey, step=step, facts=one.facts.model_copy(update={"nature": "synthetic"}))
@@ -219,7 +226,7 @@ def _composer(composition: Composition) -> tuple[Composer, pd.DataFrame]:
         library = _library(one, table, composition, optics.pixels(diameter))
         libraries.append(library)
         used = table.set_index("id").loc[list(library.names)].reset_index()
-        origins.append(used[["id", "label", "group", "origin", "pixel_sha256"]].assign(set=one.name))
+        origins.append(used[["id", "label", "group", "origin", "pixel_sha256", "generator_run"]].assign(set=one.name))
     others = libraries[1] if len(libraries) > 1 else None
     composer = Composer(libraries[0], others, composition.level, optics=optics, seed=order.seed)
     return composer, pd.concat(origins)

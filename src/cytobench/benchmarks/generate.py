@@ -19,8 +19,10 @@ from cytobench.benchmarks.order import Order, resolve
 from cytobench.benchmarks.plan import Plan, build, synthesis
 from cytobench.benchmarks.run import writable
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
+from cytobench.benchmarks.steps.ancestry import told_of
 from cytobench.benchmarks.steps.step import Context
-from cytobench.benchmarks.steps.synthesis import SEEN, WHOLE, DrawSynthetic, FitGenerator, Part
+from cytobench.benchmarks.steps.synthesis import WHOLE, DrawSynthetic, FitGenerator, Part
+from cytobench.datasets import made
 from cytobench.datasets.decode import drawn_png
 from cytobench.datasets.imageset import TABLE, read_pixels, read_table, write_table
 from cytobench.device import choose
@@ -40,7 +42,8 @@ from cytobench.store import (
     write_json,
 )
 
-MANIFEST, CARD, FACTS, SHEET, FITS = "manifest.csv", "README.md", "generated.json", "examples.png", "generators"
+MANIFEST, FACTS, SEEN = made.MANIFEST, made.GENERATED, made.SEEN
+CARD, SHEET, FITS = "README.md", "examples.png", "generators"
 PICTURES = "images"  # a folder per class
 EXAMPLES = 8  # of each class on the sheet
 OWN = shutil.ignore_patterns(DONE, SECONDS)  # the store's own notes on an artefact
@@ -135,7 +138,7 @@ def generate(drawing: Drawing, *, command: str) -> dict[str, Any]:
         for fit in drawing.fits:
             name = fit.classes[0] if len(fit.classes) == 1 else "all"
             shutil.copytree(context.folder(fit.reference), to / FITS / name, ignore=OWN, dirs_exist_ok=True)
-        write_table(to / SEEN, pd.concat([read_table(context.folder(one.reference) / SEEN) for one in drawing.fits]))
+        write_table(to / SEEN, pd.concat([told_of(context, one.reference) for one in drawing.fits]))
         write_bytes(to / CARD, _card(drawing, command).encode())
         write_json(to / DONE, {"key": drawing.drawn.key, "files": listing(to)})
     return told
@@ -165,7 +168,10 @@ def _facts(drawing: Drawing, command: str) -> dict[str, Any]:
     return {
         "command": command,
         "key": drawing.drawn.key,
+        "set": drawing.drawn.name,
+        "title": f"drawn by {drawing.generator.name}, which learned from {drawing.generator.trained_on}",
         "generator": drawing.generator.model_dump(mode="json"),
+        "nature": next(one.nature for one in drawing.spec.sets if one.name == drawing.generator.trained_on),
         "seed": drawing.spec.seed,
         "device": drawing.context.device._asdict(),
     }
@@ -182,8 +188,8 @@ def _card(drawing: Drawing, command: str) -> str:
             f"`{generator.name}`{began}. **No photographs**: every PNG says so in its metadata.",
             "",
             f"- **Learned from** the training part of {generator.trained_on} alone: `{SEEN}` lists every image that "
-            "was seen, by the SHA-256 of its pixels. Never test a classifier that learned from these pictures on one "
-            "of them.",
+            "was seen, and what was behind those, by the SHA-256 of its pixels. A run that is given this folder "
+            "refuses to test a classifier that learned from these pictures on one of them.",
             "- **Classes**: " + ", ".join(drawn.classes),
             f"- **Files**: `{PICTURES}/` (a folder per class), `{MANIFEST}` (label, SHA-256 of the pixels, the fit "
             f"that drew it), `{FITS}/` (the fitted generators), `{FACTS}` (every setting), `{DONE}` (the SHA-256 "

@@ -10,6 +10,7 @@ from cytobench import registry
 from cytobench.benchmarks.spec import Frozen, fitted
 from cytobench.benchmarks.steps.sets import DrawImages, ReadImages
 from cytobench.benchmarks.steps.step import RunStep
+from cytobench.datasets import made
 from cytobench.datasets.archives.stored import folder_of
 from cytobench.datasets.awkward import Choices
 from cytobench.datasets.frozen import thaw
@@ -176,13 +177,30 @@ def _thawed(one: Data, options: SetOptions, folder: Path, expected: Identity | N
     return _Listed(found.facts, False, found.listing)
 
 
+def _remade(one: Data, options: SetOptions, folders: Sequence[Path]) -> _Listed:
+    """Return what ``generate`` or ``compose`` drew into folders, proven unless that was declined."""
+    if one.manifest:
+        raise UsageFault(f"{one.name} was drawn by cytobench, which tells its images", fix="leave --manifest out")
+    found = [made.read_made(folder, verified=options.verify) for folder in folders]
+    titles = dict.fromkeys(each.title for each in found)
+    facts = KnownSet(title="; ".join(titles), licence="unknown", nature="synthetic")
+    state = "untouched" if options.verify else "not verified, as --no-verify asks"
+    say(f"note: {one.name} is {facts.title}, {state}")
+    return _Listed(facts, False, made.joined(found))
+
+
 def _on_disk(one: Data, options: SetOptions, image_size: int, store: Store) -> FoundSet:
     place, expected = thaw.place_of(one.path, store.root.parent / SHELF)
     place = folder_of(place, store)
     frozen = thaw.frozen_at(place)
-    if not frozen:
+    drawn = () if frozen else made.folders_at(place)
+    if not frozen and not drawn:
         thaw.refuse_part(one.path)
-    listed = _thawed(one, options, frozen, expected) if frozen else _listed(one, options, place)
+        made.refuse_part(Path(one.path))
+    if frozen:
+        listed = _thawed(one, options, frozen, expected)
+    else:
+        listed = _remade(one, options, drawn) if drawn else _listed(one, options, place)
     facts, described, found = listed.facts, listed.described, survey(listed.listing)
     for note in (*found.listing.notes, *(f"known flaw: {flaw}" for flaw in facts.flaws)):
         say(f"note: {one.name}: {note}")

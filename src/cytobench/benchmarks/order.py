@@ -160,8 +160,6 @@ def _completed(order: Order, protocol: Protocol, profile: str) -> Order:
         if otherwise and not given:
             say(f"note: --{option} {','.join(otherwise)}, as protocol {order.protocol} has it")
     found = {field: given or otherwise for field, given, otherwise in chosen.values()}
-    if not found["backbones"]:
-        raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
     return order.model_copy(update=found)
 
 

@@ -131,7 +131,7 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
                 fits, red = _around(spec, rank, around, number)
                 steps += [*fits, red]
                 beside = Side(red.name, "synthetic", red.reference, red.reference)
-            composed = scenery.compose(spec, side, beside, _scene_parts(spec, number))
+            composed = scenery.compose(spec, side, beside, _scene_parts(spec, number), number)
             steps += composed.steps
             levels = [(*before, one) for before, one in zip(levels, composed.sides, strict=True)]
         columns += levels

@@ -48,6 +48,8 @@ def prepare(order: Order, out: Path) -> Prepared:
     writable(out)
     store = Store(out / "store")
     resolved = resolve(order, store)
+    if not resolved.spec.backbones:
+        raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
     device = choose(order.device)
     context = Context(store, device, resolved.surveys, weights=resolved.weights)
     with disk_faults(out):

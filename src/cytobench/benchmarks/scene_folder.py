@@ -12,8 +12,10 @@ from PIL import Image
 from cytobench.composers.annotations import coco_categories, coco_cells, coco_image
 from cytobench.composers.composer import Composer
 from cytobench.composers.levels import named
+from cytobench.datasets import made
 from cytobench.datasets.decode import DRAWN_BY, drawn_png, from_array
 from cytobench.datasets.imageset import write_table
+from cytobench.datasets.readers.listing import COMPOSED
 from cytobench.leaderboards.sample_grid import Gallery, sample_grid
 from cytobench.progress import task
 from cytobench.store import DONE, listing, sweep, write_bytes, write_json
@@ -21,19 +23,22 @@ from cytobench.store import DONE, listing, sweep, write_bytes, write_json
 if TYPE_CHECKING:
     from cytobench.benchmarks.compose import Composition
 
-MANIFEST, CARD, FACTS, SHEET = "manifest.csv", "README.md", "composed.json", "examples.png"
-ANNOTATIONS, ORIGINS = "annotations.json", "cells.csv"
+MANIFEST, FACTS, ORIGINS, SEEN = made.MANIFEST, made.SCENES, made.CELLS, made.SEEN
+CARD, SHEET, ANNOTATIONS = "README.md", "examples.png", "annotations.json"
 PICTURES, MASKS = "images", "masks"  # a folder per class in each
 EXAMPLES = 4  # pairs of each class on the sheet
 
 
-def fill(composition: "Composition", composer: Composer, origins: pd.DataFrame, *, command: str) -> None:
+def fill(
+    composition: "Composition", composer: Composer, origins: pd.DataFrame, seen: pd.DataFrame, *, command: str
+) -> None:
     """Write the folder of a composition; what an earlier attempt wrote whole is kept.
 
     Args:
         composition: What is made.
         composer: Makes the scenes.
         origins: The cells that it uses.
+        seen: What was used to draw these, where generators did.
         command: As typed.
     """
     to = composition.to
@@ -46,13 +51,14 @@ def fill(composition: "Composition", composer: Composer, origins: pd.DataFrame, 
     _write_scenes(composition, composer)
     write_bytes(to / SHEET, _sheet(composition, composer))
     write_table(to / ORIGINS, origins)
+    write_table(to / SEEN, seen)
     write_bytes(to / CARD, card(composition, command).encode())
     write_json(to / DONE, {"key": composition.key, "files": listing(to)})
 
 
 def _write_scenes(composition: "Composition", composer: Composer) -> None:
     """Write pictures, masks, annotations and the manifest; what an earlier attempt wrote is not encoded again."""
-    to, order, run = composition.to, composition.order, f"composer/{composition.key}"
+    to, order, run = composition.to, composition.order, f"{COMPOSED}{composition.key}"
     names = sorted(set(composer.labels))
     images: list[dict[str, Any]] = []
     cells: list[dict[str, Any]] = []
@@ -121,6 +127,8 @@ def facts(composition: "Composition", command: str) -> dict[str, Any]:
     return {
         "command": command,
         "key": composition.key,
+        "set": f"{composition.cells.name}-{composition.order.level}",
+        "title": f"scenes of {composition.cells.name}, level {composition.order.level}",
         "cells": composition.cells.name,
         "distractors": composition.distractors.name if composition.distractors else "",
         "part": composition.order.part,
@@ -152,8 +160,10 @@ def card(composition: "Composition", command: str) -> str:
             f"pixels ({optics.field:g} µm): {level.title}. {made}",
             "",
             f"- **Cells**: of the {order.part} part of {cells.name} ({cells.facts.nature}){around}; `{ORIGINS}` lists "
-            "every one by the SHA-256 of its pixels. Never test a classifier on scenes of a part whose cells or scenes "
-            "it learned from: nothing can hold you to that yet.",
+            f"every one by the SHA-256 of its pixels, `{SEEN}` what the generators of drawn ones had learned from. A "
+            "run that is given this folder refuses to test a classifier that learned from these scenes on any of "
+            "them, and to test one that learned from any of these cells on these scenes. Files that are taken out of "
+            "the folder leave that behind.",
             "- **Classes**: that of the central cell; " + ", ".join(composition.split.classes),
             f"- **Level**: {level.number[0]} to {level.number[1]} neighbours, {level.distance:.0%} ± "
             f"{level.spread:.0%} of the image from its middle, {level.white:.0%} of them white; none lies on "

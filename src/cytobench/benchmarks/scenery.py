@@ -104,7 +104,7 @@ def dealt(spec: RunSpec, images: RunStep) -> tuple[DealAround, Side]:
     return step, Side(one.name, one.nature, images.reference, step.reference)
 
 
-def compose(spec: RunSpec, cells: Side, around: Side | None, parts: Sequence[ScenePart]) -> Composed:
+def compose(spec: RunSpec, cells: Side, around: Side | None, parts: Sequence[ScenePart], number: int = 0) -> Composed:
     """Return the scenes of some cells at every level of a run.
 
     Args:
@@ -112,6 +112,7 @@ def compose(spec: RunSpec, cells: Side, around: Side | None, parts: Sequence[Sce
         cells: The white cells; part by part, they become the scenes of the same part.
         around: What lies around them; None: other white cells alone.
         parts: Which parts, and how many scenes of each.
+        number: Which of several independent trainings drew the cells.
     """
     scenery = spec.scenery
     assert scenery is not None
@@ -138,7 +139,9 @@ def compose(spec: RunSpec, cells: Side, around: Side | None, parts: Sequence[Sce
             asked=one.asked,
             level=one.level,
             optics=scenery.optics,
-            around=around is not None,
+            cells=cells.name,
+            around=around.name if around is not None else "",
+            number=number,
             photographs=photographs,
             classes=spec.classes,
             parts=tuple(parts),

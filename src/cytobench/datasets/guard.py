@@ -4,14 +4,14 @@ Test images must be real (or be named as a synthetic or drawn target), unseen by
 training images, in no group with and no pixel-copy of anything that was trained on. Pure functions of tables.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from cytobench.errors import IntegrityFault
 
-CHECKS = ("origin", "shots", "groups", "copies")
+CHECKS = ("origin", "shots", "groups", "copies", "cells")
 
 
 class Exposure(NamedTuple):
@@ -59,11 +59,24 @@ def findings(
     copied = test[test["pixel_sha256"].isin(trained.pixels)]
     found = [
         Finding("origin", f"not {nature}", _names(foreign)),
-        Finding("shots", "seen by a generator", _names(shots)),
+        Finding("shots", "seen by a generator or cut out for a scene", _names(shots)),
         Finding("groups", "of a patient or slide that was trained on", _names(in_group)),
         Finding("copies", "pixel-copies of training images", _names(copied)),
     ]
     return [one for one in found if one.names]
+
+
+def shared_cells(test: pd.DataFrame, cells: Mapping[str, Exposure], learned: Exposure) -> list[Finding]:
+    """Return the composed images that show what was learned from: the very cell, or another of its patient.
+
+    Args:
+        test: The rows to be tested on.
+        cells: What was cut out for them, by what composed them.
+        learned: What the model, and all that is behind what it learned from, was shown.
+    """
+    known = {run for run, shown in cells.items() if shown.pixels & learned.pixels or shown.groups & learned.groups}
+    names = _names(test[test["generator_run"].isin(known)])
+    return [Finding("cells", "composed of cells that were learned from", names)] if names else []
 
 
 FIX = "take these rows out of the test part (or the training part); for copies, --duplicates first does it"

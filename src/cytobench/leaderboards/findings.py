@@ -42,7 +42,8 @@ def warnings(results: Results) -> list[str]:
     for one in {one.name: one for one in (*results.sources, *results.targets)}.values():
         if one.facts.absent_classes:
             found.append(f"{one.shown} has no {', no '.join(one.facts.absent_classes)}.")
-        if one.facts.nature == "synthetic" and one.facts.generator is None and one.facts.scenes is None:
+        told = one.facts.generator is not None or one.facts.scenes is not None or one.facts.told
+        if one.facts.nature == "synthetic" and not told:
             found.append(f"{one.shown}: nobody says what generated it, so its ancestry cannot be checked.")
     for one in results.targets:
         shared = {

@@ -118,9 +118,11 @@ class SetFacts(Part):
     key: str
     """Key of the artefact that holds the set."""
     generator: Generator | None = None
-    """What made it; None for photographs and drawings."""
+    """What made it, in this run; None for photographs, drawings and what was made before."""
     scenes: Scenes | None = None
-    """How its cells were put into scenes; None for single cells."""
+    """How its cells were put into scenes, in this run; None for single cells."""
+    told: bool = False
+    """Whether synthetic images that were made before brought along what they were made from."""
 
 
 class Source(SetFacts):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from cytobench import interrupts, registry
 from cytobench.benchmarks.fidelity import contract, copying, report, selection
 from cytobench.benchmarks.fidelity.selection import Shown
-from cytobench.benchmarks.generate import FACTS, MANIFEST
 from cytobench.benchmarks.lookup import Data, FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.plan import Plan
 from cytobench.benchmarks.run import writable
@@ -19,7 +18,6 @@ from cytobench.benchmarks.spec import load_profile
 from cytobench.benchmarks.steps.features import ExtractFeatures, read_features
 from cytobench.benchmarks.steps.sets import ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
-from cytobench.benchmarks.steps.synthesis import SEEN
 from cytobench.datasets.decode import Unreadable, decode
 from cytobench.datasets.imageset import TABLE, read_pixels, read_table
 from cytobench.datasets.scan import Survey
@@ -181,11 +179,8 @@ def _sides(
 
 
 def _look_up(asking: Asking, store: Store) -> _Sets:
-    """Look both sets up; a folder of ``cytobench generate`` is read by its manifest and tells what was seen."""
-    place = Path(asking.synthetic.rpartition("=")[2]).expanduser()
-    generated = (place / FACTS).is_file() and (place / MANIFEST).is_file()
-    drawn = _data(asking.synthetic, SYNTHETIC, manifest=place / MANIFEST if generated else None)
-    real = _data(asking.real, REAL, manifest=None)
+    """Look both sets up; a folder that cytobench drew, and a frozen set, tell what was seen."""
+    drawn, real = _data(asking.synthetic, SYNTHETIC), _data(asking.real, REAL)
     if real.name == drawn.name:
         raise UsageFault(f"both sets are called {real.name}", fix="--real A=PATH --synthetic B=PATH")
     options = SetOptions(label_map={k: v for k, v in asking.label_map.items() if k == drawn.name}, data=(drawn,))
@@ -211,19 +206,17 @@ def _look_up(asking: Asking, store: Store) -> _Sets:
             raise IntegrityFault(
                 f"{len(foreign)} images of {real.name} are listed as synthetic", problems=foreign, fix="take them out"
             )
-    seen = (
-        frozenset(read_table(place / SEEN)["pixel_sha256"]) if generated and (place / SEEN).is_file() else frozenset()
-    )
+    seen = frozenset(one.pixel_sha256 for one in listing.ancestry.seen) if listing.ancestry else frozenset[str]()
     return _Sets(photographed, synthetic, seen, size)
 
 
-def _data(text: str, role: str, *, manifest: Path | None) -> Data:
+def _data(text: str, role: str) -> Data:
     """Return what an option names: a path, a name and a path, or the name of a drawn set."""
     name, sign, path = text.partition("=")
     place = Path(path if sign else text).expanduser()
     if not sign and not place.exists() and text in registry.found("dataset"):
         return Data(name=text)
-    return Data(name=name if sign else role, path=str(place.absolute()), manifest=str(manifest or ""))
+    return Data(name=name if sign else role, path=str(place.absolute()))
 
 
 def _side(found: Survey) -> int:

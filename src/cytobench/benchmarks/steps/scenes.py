@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cytobench.benchmarks.steps.brought import SEEN
+from cytobench.benchmarks.steps.brought import CUT_HERE, SEEN
 from cytobench.benchmarks.steps.sets import SPLIT
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.composers import shelf
@@ -37,7 +37,7 @@ CENTRES, AROUND = "cells", "around"
 class DealAround(RunStep):
     """Deal the images of a set of distractors to train, val and test, and those of train to the two partitions."""
 
-    kind: ClassVar[str] = "split"
+    kind: ClassVar[str] = "dealt"
     code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.scenes",)
 
     name: str
@@ -79,7 +79,7 @@ class DealAround(RunStep):
 class CutCells(RunStep):
     """Cut the cells of one part out of their pictures, once for every level."""
 
-    kind: ClassVar[str] = "cells"
+    kind: ClassVar[str] = CUT_HERE
     code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.scenes",)
 
     name: str
@@ -161,12 +161,16 @@ class ComposeScenes(RunStep):
     """All of it."""
     optics: dict[str, Any]
     """The size of things."""
-    around: bool
-    """Whether there are cells of another kind around the central ones."""
+    cells: str
+    """The set of the central cells."""
+    around: str
+    """That of the cells of another kind around them; empty: none."""
     photographs: bool
     """Whether any of its cells is cut out of a photograph."""
     classes: tuple[str, ...]
     """The label space: classes of the central cells."""
+    number: int = 0
+    """Which of several independent trainings of the generator drew the cells."""
     parts: tuple[ScenePart, ...]
     """What is composed."""
     seed: int

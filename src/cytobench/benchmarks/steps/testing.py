@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cytobench.benchmarks.steps.ancestry import ancestors, generated_from
+from cytobench.benchmarks.steps.ancestry import ancestors, composed_of, generated_from
 from cytobench.benchmarks.steps.sets import SPLIT
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.training import FITTED, Side, Train, open_side
@@ -55,6 +55,7 @@ class Test(RunStep):
         behind = generated_from(context, shown)
         test = target.table[target.table["split"] == "test"]
         found = guard.findings(test, target.name, target.nature, trained, behind)
+        found += guard.shared_cells(test, composed_of(context, test), trained | behind)
         guard.refuse(found, f"{self.title()}")
         own = generated_from(context, test).pixels
         return records.Guard(
@@ -133,6 +134,7 @@ def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str,
         "absent_classes": tuple(label for label in images.classes if not any(count[label] for count in counts)),
         "split_sha256": read_json(context.folder(side.split) / SPLIT)["sha256"],
         "key": side.split,
+        "told": side.nature == "synthetic" and bool((images.table["generator_run"] != "").all()),
         "generator": generator
         and records.Generator(
             name=generator.name,

@@ -4,25 +4,38 @@ import html
 import json
 from collections.abc import Sequence
 
-from cytobench.datasets.frozen.edition import Edition, Published
+from cytobench.datasets.frozen.edition import MASKS, Edition, Published
 from cytobench.datasets.frozen.formats import SPLIT_NAMES, parquet_path
 from cytobench.datasets.splits import SPLITS
 
 NOT_FOR = (
     "Diagnosis, or teaching people what cells look like: cells may be drawn that do not exist.",
     "Claims about real cells that were tested on these images alone: state results on photographs beside them.",
-    "Testing a classifier on a photograph that a generator of this set has learned from: `ancestry/` lists them all by "
-    "the SHA-256 of their pixels. Patients and slides are not listed, so this proof is image-level.",
+    "Testing a classifier on a photograph that a generator of this set has learned from, or on scenes one that has "
+    "learned from their cells: `ancestry/` lists them all by the SHA-256 of their pixels. Patients and slides are not "
+    "listed, so this proof is image-level.",
 )
+SOMETIMES = {
+    "annotations": "`annotations/` | COCO JSON of scenes",
+    MASKS: f"`{MASKS}/SET/PART/CLASS/*.png` | the numbered cells of each scene; 1 is the one in the middle",
+    "board": "`board/` | the leaderboard that the set was born with, its records and commands",
+}
 LIMITS = (
     "Images show what their generators learned from few sites and stains, with these sites' errors and gaps.",
-    "Labels are what the generator was asked for; no haematologist has looked at each image.",
+    "Labels are what the generator was asked for, of a scene for the cell in its middle; no haematologist has looked "
+    "at each image.",
     "Classes are balanced as drawn, not as in blood.",
 )
 
 
-def card(edition: Edition, sets: Sequence[Published]) -> str:
-    """Return the card as Markdown."""
+def card(edition: Edition, sets: Sequence[Published], there: frozenset[str]) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        edition: The facts.
+        sets: Its images.
+        there: What lies in the set's folder already: some sets have a board, some masks, some neither.
+    """
     name = f"{edition.identity.name}@v{edition.identity.version}"
     old = [f"- **Supersedes** `{edition.supersedes}`."] if edition.supersedes else []
     lines = [
@@ -46,8 +59,11 @@ def card(edition: Edition, sets: Sequence[Published]) -> str:
         edition.command.replace("```", ""),
         "```",
         "",
-        "The board that the images were born with, its records and predictions are in `board/`.",
-        "",
+        *(
+            ["The board that the images were born with, its records and predictions are in `board/`.", ""]
+            if "board" in there
+            else []
+        ),
         "## What is in it",
         "",
         "| set | part | " + " | ".join(_plain(label) for label in _classes(sets)) + " | all |",
@@ -60,9 +76,8 @@ def card(edition: Edition, sets: Sequence[Published]) -> str:
         "| `images.csv` | a row per image: label, part, partition, the fit that drew it, hash of its pixels |",
         "| `data/SET/*.parquet` | the same with the images inside, for `datasets.load_dataset` |",
         "| `npz/SET.npz` | the same as MedMNIST stores it |",
-        "| `annotations/` | COCO JSON of scenes, where there are scenes |",
-        "| `ancestry/SET.csv` | the photographs or drawings that the generators learned from, by hash |",
-        "| `board/` | the leaderboard that the set was born with, its records and commands |",
+        *(f"| {what} |" for place, what in SOMETIMES.items() if place in there),
+        "| `ancestry/SET.csv` | what the generators learned from and what scenes are composed of, by hash |",
         "| `croissant.json` | all of this for machines |",
         "| `manifest.jsonl`, `IDENTITY` | the hash of every file, and the hash of those |",
         "| `verify.py` | proves that nothing was changed: `python verify.py` |",

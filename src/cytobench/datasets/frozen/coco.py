@@ -49,10 +49,12 @@ def adopt(content: bytes, one: Published, source: str) -> dict[str, bytes]:
         raise DataFault(
             f"{source} does not fit the images of {one.name}", problems=problems, fix="correct these entries"
         )
-    return {
-        f"annotations/{one.name}/instances_{SPLIT_NAMES[split]}.json": _part(facts, places, split)
-        for split in one.parts
-    }
+    return {instances(one.name, split): _part(facts, places, split) for split in one.parts}
+
+
+def instances(name: str, split: str) -> str:
+    """Return where the annotations of a part of a set lie below the published folder, as COCO calls them."""
+    return f"annotations/{name}/instances_{SPLIT_NAMES[split]}.json"
 
 
 def _are_objects(given: object) -> bool:

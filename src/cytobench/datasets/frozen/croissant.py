@@ -66,7 +66,8 @@ def _responsibility(edition: Edition, sets: Sequence[Published]) -> dict[str, An
     return {
         "rai:dataCollection": "No data were collected; images were drawn. " + " ".join(made),
         "rai:dataCollectionType": "Synthetic data generation",
-        "rai:dataAnnotationProtocol": "A label is the class that the generator was asked to draw.",
+        "rai:dataAnnotationProtocol": "A label is the class that the generator was asked to draw; of a scene, "
+        "that of the cell in its middle.",
         "rai:dataManipulationProtocol": f"Images are stored as drawn. The run: {edition.command}",
         "rai:dataLimitations": list(LIMITS),
         "rai:dataBiases": "Those of the sites and stains that the generators learned from.",

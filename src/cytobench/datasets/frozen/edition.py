@@ -63,6 +63,7 @@ class Published(NamedTuple):
         return table[table["split"] == split], np.asarray(self.images.pixels[self.images.rows(split)])
 
 
+MASKS = "masks"
 SEEN = ("generator_run", "set", "label", "pixel_sha256")
 """Columns of a set's ancestry. Patients and slides are left out: their names are not ours to publish."""
 
@@ -70,3 +71,8 @@ SEEN = ("generator_run", "set", "label", "pixel_sha256")
 def picture_path(name: str, split: str, label: str, file: str) -> str:
     """Return where an image lies below the set's folder, as ImageFolder reads it: a folder per set, part and class."""
     return f"images/{name}/{split}/{label}/{file.rsplit('/', 1)[-1]}.png"
+
+
+def mask_path(name: str, split: str, label: str, file: str) -> str:
+    """Return where the numbered cells of a scene lie below the set's folder: as its image does."""
+    return f"{MASKS}/{name}/{split}/{label}/{file.rsplit('/', 1)[-1]}.png"

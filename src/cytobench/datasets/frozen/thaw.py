@@ -16,7 +16,7 @@ from cytobench.datasets.frozen.verify import verify
 from cytobench.datasets.frozen.write import LICENCE, ancestry_path
 from cytobench.datasets.imageset import Nature
 from cytobench.datasets.known_set import KnownSet
-from cytobench.datasets.readers.listing import Ancestry, Entry, Listing
+from cytobench.datasets.readers.listing import Ancestry, Entry, Listing, Seen
 from cytobench.datasets.splits import PARTITIONS
 from cytobench.errors import IntegrityFault, UsageFault
 
@@ -137,7 +137,7 @@ def _nature(rows: Sequence[Row], name: str) -> Nature:
     )
 
 
-def _seen(folder: Path, name: str, rows: Sequence[Row]) -> tuple[tuple[str, str, str, str], ...]:
+def _seen(folder: Path, name: str, rows: Sequence[Row]) -> tuple[Seen, ...]:
     """Return what the generators of a set saw: the bytes that the manifest states, whether all was verified or not."""
     stated = {row.path: row.sha256 for row in rows}
     path = ancestry_path(name)
@@ -153,7 +153,7 @@ def _seen(folder: Path, name: str, rows: Sequence[Row]) -> tuple[tuple[str, str,
         raise _untold(folder, path) from error
     if list(seen.columns) != list(SEEN):
         raise _untold(folder, path)
-    return tuple(seen.itertuples(index=False, name=None))
+    return tuple(Seen(*row) for row in seen.itertuples(index=False, name=None))
 
 
 def _untold(folder: Path, path: str) -> IntegrityFault:

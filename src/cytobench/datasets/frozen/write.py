@@ -138,7 +138,7 @@ def _build(
     _put(folder / ATTRIBUTES, AS_THEY_ARE)
     _put(folder / VERIFIER, Path(verifier.__file__).read_bytes())
     _put(folder / LICENCE, licence(edition).encode())
-    _put(folder / CARD, card(edition, sets).encode())
+    _put(folder / CARD, card(edition, sets, frozenset(path.name for path in folder.iterdir())).encode())
     hashes = {path: file_sha256(folder / path) for path in (TABLE, *_parquets(sets))}
     facts = croissant(edition, sets, hashes, TABLE)
     _put(folder / CROISSANT, (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".ppm", ".pgm"})
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 LONGEST_LABEL = 200  # characters
+COMPOSED = "composer/"  # what the name of a composition begins with: its images show what it used
 JOINERS = "\u200c\u200d"  # not printable by themselves, and part of words in some scripts
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -42,13 +43,26 @@ class Entry(NamedTuple):
     box: Box | None = None
 
 
+class Seen(NamedTuple):
+    """One image that was used to make others."""
+
+    run: str
+    """The fit that learned from it; or, beginning with ``COMPOSED``, the composition that a cell was cut out for."""
+    set: str
+    """Its set, as that was called."""
+    label: str
+    pixel_sha256: str
+    group: str = ""
+    """Its patient or slide; empty where nobody says."""
+
+
 class Ancestry(NamedTuple):
-    """What the generators of synthetic images were trained on, as it was published with them."""
+    """What synthetic images were made from, as it was written down with them."""
 
     runs: tuple[str, ...]
-    """The fit that drew each entry; empty for what no generator drew."""
-    seen: tuple[tuple[str, str, str, str], ...]
-    """What each fit saw: fit, set, label, SHA-256 of the pixels."""
+    """What made each entry: a fit that drew it or a composition; empty for what neither did."""
+    seen: tuple[Seen, ...]
+    """What each of these used; rows of other runs are of what was before all of them."""
 
 
 class Listing(NamedTuple):

@@ -21,7 +21,8 @@ from cytobench.leaderboards.tables import UNIQUE_DIGITS, Entry, Table
 
 HOW = (
     "Of each class, as many images are taken on every side. Synthetic ones are compared with the reference; the floor "
-    "is the same figure of other real images against the same reference, at the same n: what a perfect generator "
+    "is the same figure of other images of the reference's own set, real or drawn as they are, against the same "
+    "reference, at the same n: in a run, of those that the generator may learn from. It is what a perfect generator "
     "reaches. Intervals are 95 %, from what every single image contributes (jackknife), about the value that sets of "
     "this size have on average. Over several trainings the value is their mean, and their scatter widens the interval."
 )
@@ -81,7 +82,7 @@ def _rows(name: str, scope: str, trainings: Sequence[dict[Metric, Line]]) -> lis
         for some in drawn
     )
     floor = tuple(reading(mean([line.floor for line in some])) for some in drawn)
-    return [(Entry(name), *head, *found), (Entry("floor: real images"), *head[:2], Entry("–"), *floor)]
+    return [(Entry(name), *head, *found), (Entry("floor"), *head[:2], Entry("–"), *floor)]
 
 
 def mean(readings: Sequence[Reading | None]) -> Reading | None:

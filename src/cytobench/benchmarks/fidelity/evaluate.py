@@ -127,7 +127,9 @@ def _measured(
             extractor.spec.name: np.asarray(read_features(context.store.folder(looks[extractor.spec.name, role])))
             for extractor in found
         }
-        shown[role] = Shown(read_pixels(folder), _codes(tables[role], one, classes), features)
+        pixels = read_pixels(folder)
+        groups = selection.groups_of(tables[role], len(pixels))
+        shown[role] = Shown(pixels, _codes(tables[role], one, classes), features, groups)
     real, drawn = shown[REAL], shown[SYNTHETIC]
     drawn = drawn.taken(np.flatnonzero(drawn.codes >= 0))
     was_seen = tables[REAL]["pixel_sha256"].isin(sets.seen).to_numpy()

@@ -149,7 +149,8 @@ def copy_table(tests: Sequence[tuple[str, CopyTest]]) -> Table:
     )
     return Table(
         "Copies",
-        "Synthetic images beside the real ones that their generator saw, and how often it happens by chance.",
+        "Synthetic images beside the real ones that their generator saw, or beside all where that is said, and how "
+        "often it happens by chance.",
         ("set", "what is counted", "images", "by chance", "p"),
         rows,
     )

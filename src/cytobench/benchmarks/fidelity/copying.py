@@ -22,6 +22,9 @@ ALPHA = 0.01
 SHUFFLES = 2000
 ROUNDING = 1e-6  # of a sum of scores: equal sums, added up in another order
 EQUAL, NEAR, NEARER = "equal pixels", "one picture", "nearer to a seen image than to an unseen one"
+UNKNOWN = "what the generator saw is unknown"
+UNLISTED = "not among those that the generator lists as seen"
+SAID_OF = "; "  # between what is counted and a doubt
 NOTHING = "its generator saw no image, so that nothing can be copied"
 
 
@@ -31,8 +34,8 @@ def tests(
     """Return every test that can be made; of a generator that learned from nothing, that there is nothing to test.
 
     Args:
-        seen: Real images that the generator learned from, or all where nobody says which.
-        unseen: Others of the same origin; None when it is not known which were seen.
+        seen: Real images that the generator learned from, or all where there is a doubt.
+        unseen: Others of the same origin; None when there are none or it is not known which were seen.
         synthetic: What it drew.
         classes: Codes are below.
         near: Whether the search for one picture in two files is made: it takes a minute for some ten thousand images.
@@ -48,12 +51,17 @@ def tests(
     return tuple(one for one in found if one.of)
 
 
+def doubted(found: tuple[CopyTest, ...], doubt: str) -> tuple[CopyTest, ...]:
+    """Return tests whose real images are not known to have been seen, and which say so: UNKNOWN or UNLISTED."""
+    return tuple(one.model_copy(update={"test": f"{one.test}{SAID_OF}{doubt}"}) for one in found)
+
+
 def problems(found: tuple[CopyTest, ...]) -> list[Problem]:
     """Return what the tests show: any equal pixels, and shares that chance does not explain (after Bonferroni)."""
     return [
         Problem(name="copied", scope=ALL, text=sentence(one))
         for one in found
-        if (one.test == EQUAL and one.found) or one.p * len(found) < ALPHA
+        if (one.test.partition(SAID_OF)[0] == EQUAL and one.found) or one.p * len(found) < ALPHA
     ]
 
 
@@ -61,12 +69,14 @@ def sentence(one: CopyTest) -> str:
     """Return a test as people say it."""
     if one.test == NOTHING:
         return one.test
-    seen = f" ({one.extractor})" if one.extractor else ""
+    test, _, doubt = one.test.partition(SAID_OF)
+    look = f" ({one.extractor})" if one.extractor else ""
+    real = f"a real image ({doubt})" if doubt else "a real image that the generator saw"
     what = {
-        EQUAL: "have the pixels of a real image that the generator saw",
-        NEAR: "show one picture with a real image that the generator saw",
-        NEARER: f"lie nearer to a real image that it saw than to one that it did not{seen}",
-    }[one.test]
+        EQUAL: f"have the pixels of {real}",
+        NEAR: f"show one picture with {real}",
+        NEARER: f"lie nearer to a real image that it saw than to one that it did not{look}",
+    }[test]
     return f"{one.found:,} of {one.of:,} images {what}; by chance {one.usual:.1%}, p = {one.p:.2g}"
 
 
@@ -79,8 +89,8 @@ def _equal(seen: Shown, synthetic: Shown) -> CopyTest:
 def _near(seen: Shown, unseen: Shown | None, synthetic: Shown, *, classes: int, seed: int) -> CopyTest:
     """Count synthetic images that are one picture with a seen one, and unseen real ones that are.
 
-    Where nobody says what was seen, one half of the real images is searched for synthetic ones and for the other half:
-    every image is one trial.
+    Where no others are known, one half of the real images is searched for synthetic ones and for the other half: every
+    image is one trial.
     """
     from cytobench.benchmarks.steps.near import between
 

@@ -121,15 +121,15 @@ def test_as_many_whole_patients_are_taken_on_both_sides() -> None:
         "seen": (["a"] * 3 + ["b"] * 5 + ["c"] * 2 + ["", "", ""] + ["half"] * 3, "0000101010" + "001" + "010"),
         "unseen": (["d"] * 4 + ["e"] * 2 + [""] * 2 + ["half"] * 2, "0101" + "00" + "11" + "00"),
     }
-    sides = []
-    for groups, codes in side.values():
-        one = shown(np.zeros((len(groups), 1)), groups)
-        sides.append(one._replace(codes=np.array([int(code) for code in codes])))
-    found = exchange.balanced(*sides, CLASSES, seed=3)
-    names = np.concatenate([np.asarray(one.groups) for one in sides])[found.rows]
-    codes = np.concatenate([one.codes for one in sides])[found.rows]
+    seen, unseen = (
+        shown(np.zeros((len(groups), 1)), groups)._replace(codes=np.array([int(code) for code in codes]))
+        for groups, codes in side.values()
+    )
+    found = exchange.balanced(seen, unseen, CLASSES, seed=3)
+    names = np.concatenate([np.asarray(one.groups) for one in (seen, unseen)])[found.rows]
+    classes = np.concatenate([one.codes for one in (seen, unseen)])[found.rows]
     was_seen = found.was_seen[found.units]
-    told = sorted((str(name), int(code), bool(was)) for name, code, was in zip(names, codes, was_seen, strict=True))
+    told = sorted((str(name), int(code), bool(was)) for name, code, was in zip(names, classes, was_seen, strict=True))
     of = {name: [one for one in told if one[0] == name] for name in set(names)}
     assert set(of) - {"b", "c"} == {"", "a", "d", "e", "half"}, "one of the two seen patients of both classes"
     assert len(of.get("b", [])) + len(of.get("c", [])) in (2, 5)

@@ -46,11 +46,11 @@ def balanced(seen: Shown, unseen: Shown, classes: int, *, seed: int) -> Exchange
     rows = np.flatnonzero((codes >= 0) & (codes < classes))
     codes, was = codes[rows], rows < len(seen.codes)
     names, groups = np.unique(np.concatenate([_groups(seen), _groups(unseen)])[rows], return_inverse=True)
-    holds = np.zeros((len(names), classes, 2), dtype=bool)
+    holds = np.zeros((len(names), classes, 2), dtype=bool)  # images of a group, by class and side
     holds[groups, codes, was.astype(np.int64)] = True
     known = (names != "")[groups]
-    partly = known & holds.any(axis=1).all(axis=1)[groups]
-    whole, several = known & ~partly, (holds.any(axis=2).sum(axis=1) > 1)[groups]
+    partly = known & np.all(np.any(holds, axis=1), axis=1)[groups]
+    whole, several = known & ~partly, (np.any(holds, axis=2).sum(axis=1) > 1)[groups]
     own = np.arange(len(rows))
     units = np.where(whole, len(rows) + groups, own)
     marks = np.stack([whole, np.where(partly, groups, -1), np.where(whole & several, -1, codes)], axis=1)

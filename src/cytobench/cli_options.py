@@ -104,9 +104,11 @@ EXTRACTOR_OPTION = click.option(
     help="What looks at synthetic images (`cytobench list extractors`); `own` is a network of the run.  [default: own]",
 )
 EVALUATE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--real", required=True, metavar="[NAME=]PATH", help="Real images, or the name of a drawn set."),
     click.option(
-        "--synthetic", required=True, metavar="[NAME=]PATH", help="A folder that `generate` wrote, or any set."
+        "--real", required=True, metavar="[NAME=]PATH", help="Real images as of `run --data`, or a drawn set's name."
+    ),
+    click.option(
+        "--synthetic", required=True, metavar="[NAME=]PATH", help="What `generate` wrote, a frozen set, or any set."
     ),
     click.option(
         "--extractor",
@@ -143,10 +145,9 @@ def decorated(options: Iterable[Callable[[Any], Any]]) -> Callable[[Any], Any]:
 
 def _place(text: str) -> Path:
     """Return an absolute path, so that a run can be resumed from any folder."""
-    try:
-        return Path(text).expanduser().absolute()
-    except RuntimeError as error:
-        raise UsageFault(f"{text}: {error}", fix="write the path out") from None
+    from cytobench.benchmarks.lookup import absolute
+
+    return absolute(text)
 
 
 def _with_places(texts: Sequence[str]) -> tuple[str, ...]:
@@ -157,16 +158,16 @@ def _with_places(texts: Sequence[str]) -> tuple[str, ...]:
 
 def set_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options about sets as :class:`cytobench.benchmarks.lookup.SetOptions` names them."""
-    from cytobench.benchmarks.lookup import Data
+    from cytobench.benchmarks.lookup import Data, frozen_or_place, name_and_path
 
     manifest, near = options["manifest"], options.get("near", {})
     sets = [
         Data(
             name=name,
-            path=_frozen_or_place(path),
+            path=frozen_or_place(path),
             manifest=str(_place(manifest[name])) if name in manifest else "",
         )
-        for name, path in map(_name_and_path, options["data"])
+        for name, path in map(name_and_path, options["data"])
     ]
     strangers = [name for name in manifest if name not in {one.name for one in sets}]
     if strangers:
@@ -187,24 +188,6 @@ def set_options(options: dict[str, Any]) -> dict[str, Any]:
         "verify": not options["no_verify"],
         "near": near,
     }
-
-
-def _name_and_path(text: str) -> tuple[str, str]:
-    """Return the two sides of ``NAME=PATH``; a frozen set's identity alone is both."""
-    from cytobench.datasets.frozen.identity import REFERENCE
-
-    name, _, path = text.partition("=")
-    found = REFERENCE.fullmatch(text)
-    return (found["name"], text) if found else (name, path)
-
-
-def _frozen_or_place(path: str) -> str:
-    """Return an absolute path; of a frozen set's identity, which is looked up below ``--out``, the text itself."""
-    from cytobench.datasets.frozen.identity import REFERENCE
-
-    if not path or (REFERENCE.fullmatch(path) and not Path(path).exists()):
-        return path
-    return str(_place(path))
 
 
 def _map_place(text: str) -> str:

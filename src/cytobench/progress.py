@@ -115,3 +115,7 @@ def task(title: str, total: int, *, done: int = 0, form: Callable[[int], str] = 
 
 Tick = Callable[[int, str], None]
 """What long-running library code is handed to report progress: units done, a note."""
+
+
+def unheard(_count: int, _note: str) -> None:
+    """Report progress to nobody: a tick for who does not want to be told."""

@@ -40,7 +40,7 @@ def test_a_network_of_the_run_looks_where_none_is_named(order: Orders, tmp_path:
     assert done.plan.count(ExtractFeatures) == 3, "the real set is looked at once, each drawing once"
     page = (done.folder / BOARD / "README.md").read_text()
     assert "## Fidelity" in page
-    assert "floor: real images" in page
+    assert "| floor |" in page
     assert len((done.folder / BOARD / "fidelity.csv").read_text().splitlines()) == 1 + sum(
         len(one.lines) for one in found
     )

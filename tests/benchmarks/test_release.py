@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 from cytobench.benchmarks import release
+from cytobench.benchmarks.fidelity.evaluate import Asking, evaluate
 from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.offer import story_of
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.run import SPEC, prepare
 from cytobench.datasets.frozen.edition import Edition
 from cytobench.datasets.frozen.identity import Identity
+from cytobench.datasets.frozen.thaw import thaw
 from cytobench.datasets.frozen.verify import verify
 from cytobench.datasets.imageset import TABLE, read_table
 from cytobench.errors import IntegrityFault, UsageFault
@@ -209,6 +211,24 @@ def test_a_changed_set_is_not_run_on_and_the_file_is_named(run: Path, order: Ord
     assert any(line.startswith(name) for line in caught.value.problems)
     with pytest.raises(IntegrityFault, match="not those that the manifest was frozen with"):
         carry_out(asked.model_copy(update={"verify": False}), tmp_path / "out")
+
+
+def test_measured_it_tells_what_its_generators_saw(run: Path, tmp_path: Path) -> None:
+    """By its identity or its folder, as `run --data` takes it."""
+    folder = published(run)
+    seen = {row for *_, row in thaw(folder, "cells", expected=None, verified=False).listing.ancestry.seen}  # type: ignore[union-attr]
+    for synthetic in ("cells@v1", f"mine={folder}"):
+        facts = evaluate(Asking(f"x={tmp_path / 'x'}", synthetic, ("thumbnails",)), tmp_path / "out").facts
+        assert facts.synthetic in ("cells", "mine")
+        assert facts.reference == "x, images that the generator did not see"
+        assert facts.images["floor"] == len(seen)
+        assert "equal pixels" in {one.test for one in facts.copies}
+    facts = evaluate(Asking(f"y={tmp_path / 'y'}", "cells@v1", ("thumbnails",)), tmp_path / "out").facts
+    assert "lists 0 of all" in facts.reference
+    with pytest.raises(UsageFault, match="there is no cells@v2"):
+        evaluate(Asking(f"x={tmp_path / 'x'}", "cells@v2", ("thumbnails",)), tmp_path / "out")
+    with pytest.raises(IntegrityFault, match="synthetic"):
+        evaluate(Asking("cells@v1", f"mine={folder}", ("thumbnails",)), tmp_path / "out")
 
 
 def test_its_split_is_not_replaced(run: Path, order: Orders, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cytobench import registry
 from cytobench.generators import fitting, sampling
 from cytobench.generators.contract import GeneratorConfig
-from cytobench.generators.flops import image_flops, step_flops
+from cytobench.generators.flops import Flops, _counted, _fit, flops
 
 CONFIG = GeneratorConfig(steps=1000, batch=10, learning_rate=0.1, chunk=5)
 SIDE = 16
@@ -59,46 +59,48 @@ FORWARD = 2 * 3 * 3 * 3 * 7 * SIDE**2
 """A multiplication and an addition for each weight and place."""
 
 
-def counted(count: Any, kind: Any, config: GeneratorConfig, image_size: int = SIDE) -> int:
-    return int(count(kind, config, image_size=image_size, classes=1))
+def counted(kind: Any, config: GeneratorConfig) -> Flops:
+    return flops(kind, config, image_size=SIDE, classes=1)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 10])
 def test_a_step_is_forward_and_the_gradient_of_the_weights(batch: int) -> None:
     """Pixels need no gradient, so a step is twice the forward pass, whatever else a fit does."""
     config = CONFIG.model_copy(update={"batch": batch})
-    assert counted(step_flops, OneConvolution, config) == batch * 2 * FORWARD
+    assert counted(OneConvolution, config).step == batch * 2 * FORWARD
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 64])
 def test_an_image_is_a_forward_pass(chunk: int) -> None:
-    assert counted(image_flops, OneConvolution, CONFIG.model_copy(update={"chunk": chunk})) == FORWARD
+    assert counted(OneConvolution, CONFIG.model_copy(update={"chunk": chunk})).image == FORWARD
 
 
 def test_a_cost_that_does_not_grow_evenly_is_counted_in_full() -> None:
     class Uneven(OneConvolution):
         twice_from = 4
 
-    assert counted(step_flops, Uneven, CONFIG) == 10 * 4 * FORWARD
+    assert counted(Uneven, CONFIG).step == 10 * 4 * FORWARD
+
+
+def _of_a_fit(kind: Any, config: GeneratorConfig) -> int:
+    model = kind(config, image_size=SIDE, classes=1, device=torch.device("cpu"))
+    return _counted(lambda: _fit(model, SIDE, 1))
 
 
 @pytest.mark.parametrize("name", ["ddpm", "dcgan", "vae"])
 def test_what_is_inferred_for_large_batches_is_what_is_counted(name: str) -> None:
-    from cytobench.generators import flops
-
     kind = registry.load("generator", name)
     config = kind.profile("demo", SIDE).model_copy(update={"batch": 6, "chunk": 6})
-    inferred = counted(step_flops, kind, config, SIDE)
-    fresh = [flops._fresh(kind, config, SIDE, 1, (), None, {"steps": steps}) for steps in (1, 2)]
-    one, two = (flops._counted(lambda model=model: flops._fit(model, SIDE, 1)) for model in fresh)  # type: ignore[misc]
-    assert inferred == two - one > 0
-    assert counted(image_flops, kind, config, SIDE) > 0
+    inferred = counted(kind, config)
+    one, two = (_of_a_fit(kind, config.model_copy(update={"steps": steps})) for steps in (1, 2))
+    assert inferred.step == two - one > 0
+    assert inferred.image > 0
 
 
 def test_evaluations_count() -> None:
     """Each evaluation of a diffusion model costs the same, and guidance costs as much again."""
     kind = registry.load("generator", "ddpm-class")
     config = kind.profile("demo", SIDE).model_copy(update={"components": 0})
-    three, six = (counted(image_flops, kind, config.model_copy(update={"evaluations": count})) for count in (3, 6))
+    three, six = (counted(kind, config.model_copy(update={"evaluations": count})).image for count in (3, 6))
     assert six == 2 * three
-    assert counted(image_flops, kind, config.model_copy(update={"evaluations": 3, "guidance": 2.0})) == six
+    assert counted(kind, config.model_copy(update={"evaluations": 3, "guidance": 2.0})).image == six

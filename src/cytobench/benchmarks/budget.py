@@ -36,7 +36,7 @@ def within(resolved: Resolved, context: Context) -> Resolved:
 
 
 def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], context: Context) -> GeneratorSpec:
-    from cytobench.generators.flops import image_flops, step_flops
+    from cytobench.generators.flops import flops
 
     fits = len(classes) if classwise(one) else 1
     step = TimeStep(
@@ -56,14 +56,14 @@ def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], conte
     kind = registry.load("generator", one.name)
     config = kind.config_type.model_validate({**one.config, "steps": steps})
     names = step.classes
-    training = step_flops(kind, config, image_size=image_size, classes=len(names), class_names=names)
+    cost = flops(kind, config, image_size=image_size, classes=len(names), class_names=names)
     share = f" for each of {fits} classes" if fits > 1 else ""
     say(f"note: {one.set_name}: {duration(one.seconds)} are {steps:,} steps{share}, {each:.3f} s each here")
     return one.model_copy(
         update={
             "config": {**one.config, "steps": steps},
             "fits": fits,
-            "training_flops": steps * fits * training,
-            "image_flops": image_flops(kind, config, image_size=image_size, classes=len(names), class_names=names),
+            "training_flops": steps * fits * cost.step,
+            "image_flops": cost.image,
         }
     )

@@ -14,7 +14,7 @@ from cytobench.datasets import made
 from cytobench.datasets.archives.stored import folder_of
 from cytobench.datasets.awkward import Choices
 from cytobench.datasets.frozen import thaw
-from cytobench.datasets.frozen.identity import Identity
+from cytobench.datasets.frozen.identity import REFERENCE, Identity
 from cytobench.datasets.known_set import KnownSet, is_known, known
 from cytobench.datasets.labels import apply, parse_map, suggest
 from cytobench.datasets.layouts.listing import listing
@@ -89,6 +89,32 @@ class FoundSet(NamedTuple):
     choices: Choices
     survey: Survey | None
     """None for a drawn set."""
+
+
+def name_and_path(text: str) -> tuple[str, str]:
+    """Return the two sides of ``NAME=PATH``; a frozen set's identity alone is both."""
+    name, _, path = text.partition("=")
+    found = REFERENCE.fullmatch(text)
+    return (found["name"], text) if found else (name, path)
+
+
+def absolute(text: str) -> Path:
+    """Return an absolute path, so that a run can be resumed from any folder.
+
+    Raises:
+        UsageFault: It begins with the home of somebody who is not there.
+    """
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:
+        raise UsageFault(f"{text}: {error}", fix="write the path out") from None
+
+
+def frozen_or_place(path: str) -> str:
+    """Return an absolute path; of a frozen set's identity, which is looked up below ``--out``, the text itself."""
+    if not path or (REFERENCE.fullmatch(path) and not Path(path).exists()):
+        return path
+    return str(absolute(path))
 
 
 def find_sets(options: SetOptions, *, image_size: int, drawn_per_class: int, store: Store) -> tuple[FoundSet, ...]:

@@ -3,6 +3,7 @@
 import re
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -41,14 +42,28 @@ def find(backbone: Backbone, asked: str) -> Weights:
         asked: ``none``, ``hub`` or a path to a safetensors or PyTorch file.
 
     Raises:
-        UsageFault: The backbone has no published weights, or the file is of another kind.
+        CytobenchError: As :func:`locate`.
+    """
+    return locate(asked, backbone.published, model=backbone.model)
+
+
+def locate(asked: str, published: Callable[[], HubFile | UrlFile | None], *, model: str) -> Weights:
+    """Return the weights of a network that were asked for, as :func:`find` does of a backbone.
+
+    Args:
+        asked: ``none``, ``hub`` or a path to a safetensors or PyTorch file.
+        published: Tells where the published ones lie, or that there are none; asked only where these are wanted.
+        model: What the network is called, for people.
+
+    Raises:
+        UsageFault: The model has no published weights, or the file is of another kind.
         EnvironmentFault: The file is missing, or can be neither found in the cache nor downloaded.
         IntegrityFault: The file is truncated, or is not what its name says.
     """
     if asked == "none":
         return NONE
     if asked == "hub":
-        found = _published(backbone)
+        found = _fetched(published(), model)
     else:
         path = Path(asked).expanduser()
         if not path.is_file():
@@ -109,12 +124,9 @@ def _read_torch(path: Path) -> State:
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
-def _published(backbone: Backbone) -> Weights:
-    place = backbone.published()
+def _fetched(place: HubFile | UrlFile | None, model: str) -> Weights:
     if place is None:
-        raise UsageFault(
-            f"nobody has published weights of {backbone.model!r}", fix="ask for `none` or for a file of your own"
-        )
+        raise UsageFault(f"nobody has published weights of {model!r}", fix="ask for `none` or for a file of your own")
     return _from_hub(place) if isinstance(place, HubFile) else _from_url(place)
 
 

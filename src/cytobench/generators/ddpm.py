@@ -64,25 +64,19 @@ class Ddpm:
 
     def sample(self, label: int, indices: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
         """Return images (len(indices), H, W, 3); image k depends on the weights, the seed, the label and k."""
-        if self.network is None:
-            raise saved.not_fitted("ddpm")
-        return diffusion.drawn(self.network, label, indices, seed=seed)
+        network = diffusion.fitted(self.network, "ddpm")
+        return diffusion.drawn(network, label, indices, seed=seed)
 
     def save(self, folder: Path) -> None:
         """Write the averaged weights as safetensors and the configuration as JSON."""
-        if self.network is None:
-            raise saved.not_fitted("ddpm")
-        saved.write(
-            folder, self.network.state_dict(), config=self.config, image_size=self.image_size, classes=self.classes
-        )
+        diffusion.write(folder, diffusion.fitted(self.network, "ddpm"), classes=self.classes)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device) -> Self:
         """Read what :meth:`save` wrote."""
         found = saved.read(folder)
         ours = cls(DdpmConfig(**found.config), image_size=found.image_size, classes=found.classes, device=device)
-        ours.network = seeded(0, ours._build).eval()
-        ours.network.load_state_dict(found.tensors)
+        ours.network = diffusion.filled(ours._build, found.tensors)
         return ours
 
     def _build(self) -> Denoiser:

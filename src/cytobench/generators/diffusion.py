@@ -6,7 +6,7 @@ schedule that ends in pure noise), Hang et al. 2023 (min-SNR weights), Lu et al.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from cytobench.generators import arithmetic, sampling, schedule
+from cytobench.generators import arithmetic, sampling, saved, schedule
 from cytobench.generators.arithmetic import Precision
 from cytobench.generators.contract import GeneratorConfig
-from cytobench.generators.fitting import Learner, fit, follow
+from cytobench.generators.fitting import Learner, fit, follow, seeded
 from cytobench.generators.guess import Gaussian, Guess, White
 from cytobench.generators.labelled_guess import Gaussians, Noisy
 from cytobench.generators.solvers import ancestral, dpm_solver, unipc
@@ -232,3 +232,26 @@ def drawn(
         return sampling.from_canvas(image, network.image_size)
 
     return sampling.in_chunks(indices, chunk=config.chunk, draw=draw)
+
+
+def fitted(network: Denoiser | None, name: str) -> Denoiser:
+    """Return a plug-in's network.
+
+    Raises:
+        UsageFault: It has none yet.
+    """
+    if network is None:
+        raise saved.not_fitted(name)
+    return network
+
+
+def write(folder: Path, network: Denoiser, *, classes: int) -> None:
+    """Write the averaged weights as safetensors and, as JSON, what a network is built from again."""
+    saved.write(folder, network.state_dict(), config=network.config, image_size=network.image_size, classes=classes)
+
+
+def filled(build: Callable[[], Denoiser], tensors: Mapping[str, Tensor]) -> Denoiser:
+    """Return a network with the weights that :func:`write` wrote, ready to draw."""
+    network = seeded(0, build).eval()
+    network.load_state_dict(dict(tensors))
+    return network

@@ -8,18 +8,29 @@ import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cytobench.generators.contract import Generator, GeneratorConfig
+from cytobench.progress import unheard
 
 IMAGES = 8
 """Of each class, in the fits that are counted."""
 
 
-def step_flops(
+class Flops(NamedTuple):
+    """Operations of a generator."""
+
+    step: int
+    """Of one training step."""
+    image: int
+    """Of one drawn image: a chunk's, divided by its images."""
+
+
+def flops(
     kind: type[Generator],
     config: GeneratorConfig,
     *,
@@ -27,11 +38,11 @@ def step_flops(
     classes: int,
     class_names: Sequence[str] = (),
     device: torch.device | None = None,
-) -> int:
-    """Return the operations of one training step of a generator.
+) -> Flops:
+    """Return the operations of a generator.
 
-    It is what a fit of two steps costs more than a fit of one, so that work before and after the steps is left out. Of
-    large batches only the cost of small ones is measured, if that grows evenly.
+    A step is what a fit of two steps costs more than a fit of one, so that work before and after the steps is left
+    out. Of large batches and chunks only the cost of small ones is measured, if that grows evenly.
 
     Args:
         kind: The plug-in.
@@ -41,35 +52,25 @@ def step_flops(
         class_names: What these are called, for a generator that is told in words.
         device: Where it is counted, the CPU by default.
     """
+    told = {"class_names": class_names} if kind.conditioning == "prompt" else {}
+    place = device or torch.device("cpu")
+
+    def fresh(changes: dict[str, int]) -> Generator:
+        changed = kind.config_type.model_validate(config.model_dump() | changes)
+        return kind(changed, image_size=image_size, classes=classes, device=place, **told)
 
     def fit(steps: int, batch: int) -> int:
-        fresh = _fresh(kind, config, image_size, classes, class_names, device, {"steps": steps, "batch": batch})
-        return _counted(partial(_fit, fresh, image_size, classes))
+        return _counted(partial(_fit, fresh({"steps": steps, "batch": batch}), image_size, classes))
 
     def step(batch: int) -> int:
         return fit(2, batch) - fit(1, batch)
 
-    return _grown(step, config.batch)
-
-
-def image_flops(
-    kind: type[Generator],
-    config: GeneratorConfig,
-    *,
-    image_size: int,
-    classes: int,
-    class_names: Sequence[str] = (),
-    device: torch.device | None = None,
-) -> int:
-    """Return the operations of one drawn image, a chunk's divided by its images; arguments as in :func:`step_flops`."""
-
     def chunk(size: int) -> int:
-        changes = {"steps": 1, "batch": 2, "chunk": size}
-        fitted = _fresh(kind, config, image_size, classes, class_names, device, changes)
+        fitted = fresh({"steps": 1, "batch": 2, "chunk": size})
         _fit(fitted, image_size, classes)
         return _counted(lambda: fitted.sample(0, [0], seed=0))
 
-    return round(_grown(chunk, config.chunk) / config.chunk)
+    return Flops(_grown(step, config.batch), round(_grown(chunk, config.chunk) / config.chunk))
 
 
 def _grown(cost: Callable[[int], int], size: int) -> int:
@@ -87,23 +88,9 @@ def _counted(work: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
-def _fresh(
-    kind: type[Generator],
-    config: GeneratorConfig,
-    image_size: int,
-    classes: int,
-    class_names: Sequence[str],
-    device: torch.device | None,
-    changes: dict[str, int],
-) -> Generator:
-    told = {"class_names": class_names} if kind.conditioning == "prompt" else {}
-    changed = kind.config_type.model_validate(config.model_dump() | changes)
-    return kind(changed, image_size=image_size, classes=classes, device=device or torch.device("cpu"), **told)
-
-
 def _fit(generator: Generator, image_size: int, classes: int) -> None:
     source = np.random.default_rng(0)
     images = source.integers(0, 256, (IMAGES * classes, image_size, image_size, 3), dtype=np.uint8)
     labels = np.arange(len(images), dtype=np.int64) % classes
     with tempfile.TemporaryDirectory() as place:
-        generator.fit(images, labels, seed=0, partial=Path(place), tick=lambda _count, _note: None)
+        generator.fit(images, labels, seed=0, partial=Path(place), tick=unheard)

@@ -45,13 +45,13 @@ class Line(Part):
     scope: str
     """A class, or ``all classes``: as many images of each as on the other side."""
     n: int = Field(ge=0)
-    """Images on each of the three sides: reference, synthetic, other real ones."""
+    """Images on each of the three sides: reference, synthetic, floor."""
     metric: Metric
     """Which figure."""
     found: Reading | None
     """Synthetic against reference; None when it is refused or not defined."""
     floor: Reading | None
-    """Other real images against the same reference: what a perfect generator reaches."""
+    """Other images of the reference's own set against it: what a perfect generator reaches."""
     note: str = ""
     """Why there is none, or what must be known of it."""
 
@@ -109,9 +109,9 @@ class FidelityFacts(Part):
     generator: Generator | None = None
     """What drew it; None when nobody says."""
     reference: str
-    """The real images that it is compared with, in words."""
+    """The images that it is compared with, in words."""
     floor: str
-    """The other real images, in words."""
+    """Other images of the same set, in words."""
     image_size: int = Field(ge=1)
     """Side of the images, pixels."""
     classes: tuple[str, ...]

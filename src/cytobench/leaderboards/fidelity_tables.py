@@ -21,7 +21,8 @@ from cytobench.leaderboards.tables import UNIQUE_DIGITS, Entry, Table
 
 HOW = (
     "Of each class, as many images are taken on every side. Synthetic ones are compared with the reference; the floor "
-    "is the same figure of other real images against the same reference, at the same n: what a perfect generator "
+    "is the same figure of other images of the reference's own set, real or drawn as they are, against the same "
+    "reference, at the same n: in a run, of those that the generator may learn from. It is what a perfect generator "
     "reaches. Intervals are 95 %, from what every single image contributes (jackknife), about the value that sets of "
     "this size have on average. Over several trainings the value is their mean, and their scatter widens the interval."
 )
@@ -81,7 +82,7 @@ def _rows(name: str, scope: str, trainings: Sequence[dict[Metric, Line]]) -> lis
         for some in drawn
     )
     floor = tuple(reading(mean([line.floor for line in some])) for some in drawn)
-    return [(Entry(name), *head, *found), (Entry("floor: real images"), *head[:2], Entry("–"), *floor)]
+    return [(Entry(name), *head, *found), (Entry("floor"), *head[:2], Entry("–"), *floor)]
 
 
 def mean(readings: Sequence[Reading | None]) -> Reading | None:
@@ -148,7 +149,8 @@ def copy_table(tests: Sequence[tuple[str, CopyTest]]) -> Table:
     )
     return Table(
         "Copies",
-        "Synthetic images beside the real ones that their generator saw, and how often it happens by chance.",
+        "Synthetic images beside the real ones that their generator saw, or beside all where that is said, and how "
+        "often it happens by chance.",
         ("set", "what is counted", "images", "by chance", "p"),
         rows,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cytobench.benchmarks.fidelity import copying
+from cytobench.benchmarks.fidelity import copying, exchange
 from cytobench.benchmarks.fidelity.selection import Shown, halves, matched
 from cytobench.benchmarks.steps import near
 from cytobench.leaderboards.fidelity import CopyTest
@@ -11,20 +11,35 @@ from cytobench.leaderboards.fidelity import CopyTest
 CLASSES = 2
 
 
-def shown(features: np.ndarray) -> Shown:
+def shown(features: np.ndarray, groups: list[str] | None = None) -> Shown:
     """Return a side whose pixels never matter, in two classes."""
     n = len(features)
     pixels = np.arange(n * 12, dtype=np.int64).reshape(n, 2, 2, 3).astype(np.uint8)
-    return Shown(pixels, np.arange(n) % CLASSES, {"x": features.astype(np.float32)})
+    named = None if groups is None else np.array(groups, dtype=np.str_)
+    return Shown(pixels, np.arange(n) % CLASSES, {"x": features.astype(np.float32)}, named)
 
 
 def normal(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, 6))
 
 
-def nearer(seen: np.ndarray, unseen: np.ndarray, drawn: np.ndarray, seed: int = 0) -> CopyTest:
-    found = copying.tests(shown(seen), shown(unseen), shown(drawn), classes=CLASSES, near=False, seed=seed)
+def of_patients(count: int, each: int, seed: int) -> np.ndarray:
+    """Return images of patients, one after the other: those of one resemble one another."""
+    rng = np.random.default_rng(seed)
+    return np.repeat(rng.normal(size=(count, 6)), each, axis=0) + 0.3 * rng.normal(size=(count * each, 6))
+
+
+def named(first: int, count: int, each: int) -> list[str]:
+    return [f"p{number}" for number in range(first, first + count) for _ in range(each)]
+
+
+def compared(seen: Shown, unseen: Shown, drawn: np.ndarray, seed: int = 0) -> CopyTest:
+    found = copying.tests(seen, unseen, shown(drawn), classes=CLASSES, near=False, seed=seed)
     return next(one for one in found if one.test == copying.NEARER)
+
+
+def nearer(seen: np.ndarray, unseen: np.ndarray, drawn: np.ndarray, seed: int = 0) -> CopyTest:
+    return compared(shown(seen), shown(unseen), drawn, seed)
 
 
 def test_noisy_copies_are_found() -> None:
@@ -53,6 +68,88 @@ def test_a_generator_that_never_looked_is_accused_as_seldom_as_promised(
         for k in range(200)
     ]
     assert np.mean(accused) < 0.16
+
+
+def accused_of_patients(a: int, b: int, *, known: bool) -> float:
+    """Return how often new images accuse, at one in ten, where ``a`` patients were seen and ``b`` not."""
+    found = []
+    for k in range(150):
+        seen = shown(of_patients(a, 6, 3 * k), named(0, a, 6) if known else None)
+        unseen = shown(of_patients(b, 6, 3 * k + 1), named(a, b, 6) if known else None)
+        found.append(compared(seen, unseen, of_patients(40, 1, 3 * k + 2), k).p < 0.1)
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize(("a", "b"), [(8, 8), (16, 8)])
+def test_images_of_one_patient_accuse_as_seldom_as_promised(a: int, b: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "SHUFFLES", 200)
+    assert 0.02 < accused_of_patients(a, b, known=True) < 0.16
+
+
+def test_taken_for_images_of_nobody_they_would_accuse_far_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many images of twice as many patients lie nearer to everything: what the test of patients is for."""
+    monkeypatch.setattr(copying, "SHUFFLES", 200)
+    assert accused_of_patients(16, 8, known=False) > 0.25
+
+
+def test_images_of_a_patient_who_is_partly_seen_accuse_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few images of most patients were seen, and many not; all of some others were not."""
+    monkeypatch.setattr(copying, "SHUFFLES", 200)
+    accused = []
+    for k in range(150):
+        images, names = of_patients(12, 10, 2 * k), np.array(named(0, 12, 10))
+        was = (np.arange(120) % 10 < 3) & (np.arange(120) < 80)
+        seen, unseen = (shown(images[rows], names[rows].tolist()) for rows in (was, ~was))
+        accused.append(compared(seen, unseen, of_patients(40, 1, 2 * k + 1), k).p < 0.1)
+    assert np.mean(accused) < 0.17
+
+
+@pytest.mark.parametrize("partly", [True, False])
+def test_copies_of_images_of_patients_are_found(partly: bool) -> None:
+    images, names = of_patients(16, 6, 1), np.array(named(0, 16, 6))
+    was = np.arange(96) % 6 < 3 if partly else np.arange(96) < 48
+    seen, unseen = (shown(images[rows], names[rows].tolist()) for rows in (was, ~was))
+    found = compared(seen, unseen, images[was][:40] + 0.1 * normal(40, 2))
+    assert found.found > 35
+    assert 0.4 < found.usual < 0.6
+    assert found.p < 0.01
+
+
+def test_as_many_whole_patients_are_taken_on_both_sides() -> None:
+    """Of each kind: patients of one class, patients of both, images of nobody, of one patient seen in part."""
+    side = {
+        "seen": (["a"] * 3 + ["b"] * 5 + ["c"] * 2 + ["", "", ""] + ["half"] * 3, "0000101010" + "001" + "010"),
+        "unseen": (["d"] * 4 + ["e"] * 2 + [""] * 2 + ["half"] * 2, "0101" + "00" + "11" + "00"),
+    }
+    seen, unseen = (
+        shown(np.zeros((len(groups), 1)), groups)._replace(codes=np.array([int(code) for code in codes]))
+        for groups, codes in side.values()
+    )
+    found = exchange.balanced(seen, unseen, CLASSES, seed=3)
+    names = np.concatenate([np.asarray(one.groups) for one in (seen, unseen)])[found.rows]
+    classes = np.concatenate([one.codes for one in (seen, unseen)])[found.rows]
+    was_seen = found.was_seen[found.units]
+    told = sorted((str(name), int(code), bool(was)) for name, code, was in zip(names, classes, was_seen, strict=True))
+    of = {name: [one for one in told if one[0] == name] for name in set(names)}
+    assert set(of) - {"b", "c"} == {"", "a", "d", "e", "half"}, "one of the two seen patients of both classes"
+    assert len(of.get("b", [])) + len(of.get("c", [])) in (2, 5)
+    assert (len(of["a"]), len(of["d"]), len(of["e"])) == (3, 4, 2), "patients are whole"
+    assert of["half"] == [("half", 0, False), ("half", 0, False), ("half", 0, True), ("half", 0, True)]
+    assert of[""] == [("", 1, False), ("", 1, True)]
+    assert not np.bincount(found.kinds, weights=np.where(found.was_seen, 1, -1)).any()
+    assert len(set(found.kinds)) == 4
+    units = {(str(name), int(unit)) for name, unit in zip(names, found.units, strict=True)}
+    assert sum(name in "abcde" and name != "" for name, _ in units) == 4
+
+
+def test_equally_near_images_count_for_neither_side() -> None:
+    """Every seen image has a twin among the unseen ones."""
+    images = normal(60, 1)
+    found = nearer(images, images, images + 0.1 * normal(60, 2))
+    assert 15 < found.found < 45
+    assert found.p > 0.01
+    at_once = [nearer(images * 0, images * 0, images, seed).found for seed in range(30)]
+    assert set(at_once) == {0, 60}, "all lie in one place: one image is the nearest, and each may be it"
 
 
 def test_equal_pixels_are_a_problem_whatever_chance_says() -> None:

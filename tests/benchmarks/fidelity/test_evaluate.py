@@ -16,6 +16,7 @@ from PIL import Image
 from cytobench.benchmarks import generate
 from cytobench.benchmarks.fidelity import evaluate as measuring
 from cytobench.benchmarks.fidelity.evaluate import Asking, Evaluation, evaluate
+from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.steps.synthesis import SEEN
 from cytobench.datasets.decode import drawn_png
@@ -143,7 +144,9 @@ def test_copies_of_real_images_are_caught(measured: Callable[..., FidelityFacts]
 def test_copies_in_another_light_are_caught(measured: Callable[..., FidelityFacts]) -> None:
     lighter = (cells(EACH, 1).astype(int) * 9 // 10).astype(np.uint8)
     facts = measured(lighter, cells(EACH, 12, radius=4.0))
-    [near] = [one for one in facts.copies if one.test == "one picture"]
+    [near] = [one for one in facts.copies if one.test.startswith("one picture")]
+    assert near.test.endswith("unknown"), "a folder of pictures says nothing about what was seen"
+    assert "unknown" in facts.reference
     assert near.found >= EACH // 2 - 2, "one half of the real images is searched"
     assert "copied" in names(facts)
 
@@ -200,6 +203,36 @@ def test_the_report_is_written(real: Path, tmp_path: Path) -> None:
     assert "Fréchet distance" in (tmp_path / "report/README.md").read_text()
     with Image.open(tmp_path / "report/examples.png") as picture:
         assert picture.width > SIDE
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "path"),
+    [
+        ("{here}/plain", "real", "{here}/plain"),
+        ("{here}/a=b", "real", "{here}/a=b"),
+        ("x={here}/plain", "x", "{here}/plain"),
+        ("x={here}/a=b", "x", "{here}/a=b"),
+        ("x={here}/no/where", "x", "{here}/no/where"),
+        ("{here}/no=where", "real", "{here}/no=where"),
+        ("cells@v1", "cells", "cells@v1"),
+        ("cells@v1#01234567", "cells", "cells@v1#01234567"),
+        ("mine=cells@v2", "mine", "cells@v2"),
+        ("phantom-a", "phantom-a", ""),
+        ("phantom-a={here}/plain", "phantom-a", "{here}/plain"),
+    ],
+)
+def test_a_side_is_named_as_data_is(text: str, name: str, path: str, tmp_path: Path) -> None:
+    """And a path may hold an equals sign."""
+    for folder in ("plain", "a=b"):
+        (tmp_path / folder).mkdir()
+    found = measuring._data(text.format(here=tmp_path), "real")
+    assert (found.name, found.path) == (name, path.format(here=tmp_path))
+
+
+def test_a_folder_here_may_have_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a=b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert measuring._data("a=b", "real") == Data(name="real", path=str(tmp_path / "a=b"))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cytobench import interrupts, registry
-from cytobench.benchmarks.fidelity import contract, copying, report, selection
+from cytobench.benchmarks.fidelity import contract, copying, exposed, report, selection
 from cytobench.benchmarks.fidelity.selection import Shown
-from cytobench.benchmarks.lookup import Data, FoundSet, SetOptions, classes_of, find_sets
+from cytobench.benchmarks.lookup import (
+    NAME,
+    Data,
+    FoundSet,
+    SetOptions,
+    classes_of,
+    find_sets,
+    frozen_or_place,
+    name_and_path,
+)
 from cytobench.benchmarks.plan import Plan
 from cytobench.benchmarks.run import writable
 from cytobench.benchmarks.spec import load_profile
@@ -20,6 +29,7 @@ from cytobench.benchmarks.steps.sets import ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets.decode import Unreadable, decode
 from cytobench.datasets.imageset import TABLE, read_pixels, read_table
+from cytobench.datasets.readers.listing import Listing
 from cytobench.datasets.scan import Survey
 from cytobench.device import Asked, choose, versions
 from cytobench.errors import DataFault, IntegrityFault, TrialFault, UsageFault
@@ -35,9 +45,9 @@ class Asking(NamedTuple):
     """What is to be measured."""
 
     real: str
-    """``PATH``, ``NAME=PATH`` or the name of a drawn set."""
+    """``PATH``, ``NAME=PATH``, a frozen set's identity or the name of a drawn set."""
     synthetic: str
-    """``PATH`` or ``NAME=PATH``; a folder that ``cytobench generate`` wrote, or any set of images."""
+    """``PATH``, ``NAME=PATH`` or a frozen set's identity: what ``cytobench generate`` wrote, or any set of images."""
     extractors: tuple[str, ...]
     """As typed."""
     classes: tuple[str, ...] = ()
@@ -65,8 +75,8 @@ class Evaluation(NamedTuple):
 class _Sets(NamedTuple):
     real: FoundSet
     synthetic: FoundSet
-    seen: frozenset[str]
-    """SHA-256 of the pixels that the generator saw; empty when nobody says."""
+    seen: frozenset[str] | None
+    """SHA-256 of the pixels that the generator saw; None when nobody says."""
     image_size: int
 
 
@@ -125,21 +135,23 @@ def _measured(
             extractor.spec.name: np.asarray(read_features(context.store.folder(looks[extractor.spec.name, role])))
             for extractor in found
         }
-        shown[role] = Shown(read_pixels(folder), _codes(tables[role], one, classes), features)
+        pixels = read_pixels(folder)
+        groups = selection.groups_of(tables[role], len(pixels))
+        shown[role] = Shown(pixels, _codes(tables[role], one, classes), features, groups)
     real, drawn = shown[REAL], shown[SYNTHETIC]
     drawn = drawn.taken(np.flatnonzero(drawn.codes >= 0))
-    was_seen = tables[REAL]["pixel_sha256"].isin(sets.seen).to_numpy()
-    sides, words, known = _sides(real, drawn, was_seen, len(classes), asking.seed)
+    was_seen = tables[REAL]["pixel_sha256"].isin(sets.seen or ()).to_numpy()
+    rows = tables[REAL]["row"].to_numpy().astype(np.int64)
+    was_seen = np.isin(np.arange(len(real.codes)), rows[was_seen])
+    known = None if sets.seen is None else exposed.Known(anything=bool(sets.seen), was_seen=was_seen)
+    sides, words = exposed.compared(real, drawn, known, len(classes), seed=asking.seed)
     with task("measure", report.steps(classes, len(found))) as work:
         measured = report.measure(sides, classes, few=asking.few, seed=asking.seed, tick=work.advance)
-    seen = real.taken(np.flatnonzero(was_seen & (real.codes >= 0) if known else real.codes >= 0))
-    copies = copying.tests(
-        seen, sides.reference if known else None, drawn, classes=len(classes), near=True, seed=asking.seed
-    )
+    copies = exposed.copies(real, drawn, known, len(classes), seed=asking.seed)
     facts = FidelityFacts(
         synthetic=sets.synthetic.name,
-        reference=f"{sets.real.name}, {words[0]}",
-        floor=f"{sets.real.name}, {words[1]}",
+        reference=f"{sets.real.name}, {words.reference}",
+        floor=f"{sets.real.name}, {words.floor}",
         image_size=sets.image_size,
         classes=classes,
         images={name: int((side.codes >= 0).sum()) for name, side in sides._asdict().items()},
@@ -161,21 +173,6 @@ def _measured(
         ancestry=tuple(sorted(step.reference for step in looks.values())),
     )
     return Evaluation(facts, _examples(real, drawn, len(classes)))
-
-
-def _sides(
-    real: Shown, drawn: Shown, was_seen: NDArray[np.bool_], classes: int, seed: int
-) -> tuple[report.Sides, tuple[str, str], bool]:
-    """Return what is compared, what to call reference and floor, and whether it is known what the generator saw."""
-    unseen = np.flatnonzero(~was_seen & (real.codes >= 0))
-    seen = np.flatnonzero(was_seen & (real.codes >= 0))
-    if len(seen) and len(np.unique(real.codes[unseen])) == classes:
-        words = ("images that the generator did not see", "images that it saw")
-        return report.Sides(real.taken(unseen), real.taken(seen), drawn), words, True
-    if len(seen):
-        say("note: the generator saw every real image of some class, so that the floor is one half against the other")
-    first, second = selection.halves(real, classes, seed=seed)
-    return report.Sides(real.taken(first), real.taken(second), drawn), ("one half", "the other half"), False
 
 
 def _look_up(asking: Asking, store: Store) -> _Sets:
@@ -206,17 +203,25 @@ def _look_up(asking: Asking, store: Store) -> _Sets:
             raise IntegrityFault(
                 f"{len(foreign)} images of {real.name} are listed as synthetic", problems=foreign, fix="take them out"
             )
-    seen = frozenset(one.pixel_sha256 for one in listing.ancestry.seen) if listing.ancestry else frozenset[str]()
-    return _Sets(photographed, synthetic, seen, size)
+    return _Sets(photographed, synthetic, _told(listing), size)
+
+
+def _told(listing: Listing) -> frozenset[str] | None:
+    """Return the pixels that the generator saw, as its folder or its frozen set tells; None when nobody says."""
+    ancestry = listing.ancestry
+    if ancestry is None or not all(ancestry.runs):  # not all was drawn by a generator
+        return None
+    return frozenset(one.pixel_sha256 for one in ancestry.seen)
 
 
 def _data(text: str, role: str) -> Data:
-    """Return what an option names: a path, a name and a path, or the name of a drawn set."""
-    name, sign, path = text.partition("=")
-    place = Path(path if sign else text).expanduser()
-    if not sign and not place.exists() and text in registry.found("dataset"):
+    """Return what an option names: a path, a name and a path, a frozen set's identity, or the name of a drawn set."""
+    name, path = name_and_path(text)
+    if (path and NAME.fullmatch(name) and not Path(text).exists()) or path == text:
+        return Data(name=name, path=frozen_or_place(path))
+    if not Path(text).exists() and text in registry.found("dataset"):
         return Data(name=text)
-    return Data(name=name if sign else role, path=str(place.absolute()))
+    return Data(name=role, path=frozen_or_place(text))
 
 
 def _side(found: Survey) -> int:

@@ -4,17 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytobench.benchmarks.fidelity.contract import Network
-from cytobench.progress import Tick
+from cytobench.progress import Tick, unheard
 
 BATCH = 32
 
 
-def _unheard(_count: int, _note: str) -> None:
-    """Report progress to nobody."""
-
-
 def features(
-    images: NDArray[np.uint8], network: Network, *, device: str, batch: int = BATCH, tick: Tick = _unheard
+    images: NDArray[np.uint8], network: Network, *, device: str, batch: int = BATCH, tick: Tick = unheard
 ) -> NDArray[np.float32]:
     """Return features (N, d) of images (N, S, S, 3); values that are no numbers are kept as they are.
 

@@ -54,31 +54,3 @@ def _sums_between(x: NDArray[np.float64], y: NDArray[np.float64]) -> _Sums:
         rows[start : start + BLOCK] = block.sum(axis=1)
         columns += block.sum(axis=0)
     return _Sums(rows, columns)
-
-
-class BySubsets(NamedTuple):
-    """KID as publications state it."""
-
-    mean: float
-    deviation: float
-    """Over the subsets; no standard error of the mean, as they share images."""
-
-
-def by_subsets(
-    first: NDArray[np.floating], second: NDArray[np.floating], *, subsets: int = 100, size: int = 1000, seed: int = 2020
-) -> BySubsets:
-    """Return KID over random subsets, drawn as torch-fidelity draws them, to compare with published values.
-
-    Args:
-        first: (n, d), n at least ``size``.
-        second: (m, d), likewise.
-        subsets: How many.
-        size: Images in each.
-        seed: Of NumPy's old generator.
-    """
-    rng = np.random.RandomState(seed)
-    values = []
-    for _ in range(subsets):
-        rows = rng.choice(len(first), size, replace=False)
-        values.append(statistic(first[rows], second[rng.choice(len(second), size, replace=False)]).value)
-    return BySubsets(float(np.mean(values)), float(np.std(values)))

@@ -98,7 +98,7 @@ def of_features(
     near = [np.median(np.sqrt(nearest_among(one.astype(np.float64), 1).squared)) for one in (synthetic, reference)]
     for (own, usual), what in ((spread, "the images lie"), (near, "an image and the one most like it lie")):
         if own < LITTLE * usual:
-            text = f"{extractor}: {what} {own / usual:.0%} as far apart as real images"
+            text = f"{extractor}: {what} {own / usual:.0%} as far apart as those of the reference"
             return [Problem(name="collapsed", scope=scope, text=text)]
     return []
 
@@ -117,7 +117,7 @@ def of_lines(lines: Sequence[Line]) -> list[Problem]:
         if looks_real and recall.found.high < LITTLE * recall.floor.low:
             text = (
                 f"{extractor}: recall is {recall.found.value:.2f} [{recall.found.low:.2f}, {recall.found.high:.2f}]; "
-                f"real images reach {recall.floor.value:.2f}"
+                f"the floor is {recall.floor.value:.2f}"
             )
             found.append(Problem(name="collapsed", scope=scope, text=text))
     return found

@@ -10,7 +10,7 @@ from cytobench.benchmarks.fidelity import coverage, frechet, infinite, kernel, p
 from cytobench.benchmarks.fidelity.intervals import Interval, interval
 from cytobench.benchmarks.fidelity.selection import Shown, matched
 from cytobench.leaderboards.fidelity import ALL, METRICS, Line, Metric, Problem, Reading
-from cytobench.progress import Tick
+from cytobench.progress import Tick, unheard
 from cytobench.seeds import seed_for
 
 FEWEST = coverage.K + 2  # images on each side, for anything
@@ -43,16 +43,12 @@ class _Figure(NamedTuple):
     note: str = ""
 
 
-def _unheard(_count: int, _note: str) -> None:
-    """Report progress to nobody."""
-
-
 def steps(classes: tuple[str, ...], extractors: int) -> int:
     """Return how many steps :func:`measure` tells of."""
     return len(_scopes(classes)) * extractors
 
 
-def measure(sides: Sides, classes: tuple[str, ...], *, few: bool, seed: int, tick: Tick = _unheard) -> Measured:
+def measure(sides: Sides, classes: tuple[str, ...], *, few: bool, seed: int, tick: Tick = unheard) -> Measured:
     """Return every figure of every class and of all together, each beside its floor at the same n, and the problems.
 
     Args:

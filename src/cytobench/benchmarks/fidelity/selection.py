@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from cytobench.seeds import seed_for
@@ -17,10 +18,21 @@ class Shown(NamedTuple):
     """(N,) classes; -1 is left out."""
     features: dict[str, NDArray[np.float32]]
     """(N, d) by the name of the extractor."""
+    groups: NDArray[np.str_] | None = None
+    """(N,) patient or slide, empty where it is unknown; None where none is known."""
 
     def taken(self, rows: NDArray[np.int64]) -> "Shown":
         """Return some of it."""
-        return Shown(self.pixels[rows], self.codes[rows], {name: one[rows] for name, one in self.features.items()})
+        features = {name: one[rows] for name, one in self.features.items()}
+        groups = None if self.groups is None else self.groups[rows]
+        return Shown(self.pixels[rows], self.codes[rows], features, groups)
+
+
+def groups_of(table: pd.DataFrame, count: int) -> NDArray[np.str_]:
+    """Return the patient or slide of each of ``count`` rows of pixels, from the table of their set; empty: unknown."""
+    groups = np.full(count, "", dtype=object)
+    groups[table["row"].to_numpy().astype(np.int64)] = table["group"].to_numpy()
+    return groups.astype(np.str_)
 
 
 def matched(sides: dict[str, Shown], classes: int, *, seed: int) -> dict[str, NDArray[np.int64]]:

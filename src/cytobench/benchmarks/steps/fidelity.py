@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cytobench.benchmarks.fidelity.contract import ExtractorSpec
-from cytobench.benchmarks.fidelity.selection import Shown
+from cytobench.benchmarks.fidelity.selection import Shown, groups_of
 from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.benchmarks.steps.ancestry import ancestors
 from cytobench.benchmarks.steps.features import CLASSIFIER, read_features
@@ -73,7 +73,8 @@ class MeasureFidelity(RunStep):
 
         learned = self.generator.trained_on
         source = open_set(context, self.inputs, name=learned, nature=self.nature, classes=self.classes)
-        real = self._shown(context, REAL, source.pixels, source.codes())
+        groups = groups_of(source.table, len(source.pixels))
+        real = self._shown(context, REAL, source.pixels, source.codes())._replace(groups=groups)
         sides = report.Sides(real.taken(source.rows("test")), real.taken(source.rows("train")), self._drawn(context))
         with task(self.title(), report.steps(self.classes, len(self.extractors))) as work:
             measured = report.measure(sides, self.classes, few=False, seed=self.seed, tick=work.advance)

@@ -10,7 +10,7 @@ from cytobench.datasets.near import alignment
 from cytobench.datasets.near.neighbours import nearest
 from cytobench.datasets.near.thumbnails import thumbnails, turned, undone, whitening
 from cytobench.errors import UsageFault
-from cytobench.progress import Tick
+from cytobench.progress import Tick, unheard
 
 if TYPE_CHECKING:
     import torch
@@ -53,11 +53,7 @@ class _Pairs(NamedTuple):
     orientation: NDArray[np.int64]
 
 
-def _unheard(_count: int, _note: str) -> None:
-    """Report progress to nobody."""
-
-
-def near_copies(pixels: NDArray[np.uint8], *, tick: Tick = _unheard) -> list[NearCopy]:
+def near_copies(pixels: NDArray[np.uint8], *, tick: Tick = unheard) -> list[NearCopy]:
     """Find the near-duplicates within a set.
 
     Of images with equal pixels, each is paired with the first, which alone is compared with others. Of a picture that
@@ -86,9 +82,7 @@ def near_copies(pixels: NDArray[np.uint8], *, tick: Tick = _unheard) -> list[Nea
     return sorted(found)
 
 
-def near_copies_between(
-    first: NDArray[np.uint8], second: NDArray[np.uint8], *, tick: Tick = _unheard
-) -> list[NearCopy]:
+def near_copies_between(first: NDArray[np.uint8], second: NDArray[np.uint8], *, tick: Tick = unheard) -> list[NearCopy]:
     """Find the images of a set that are near-duplicates of images of another set, as :func:`near_copies` does.
 
     An image with the pixels of one of the second set is paired with the first such, and with that one's like.

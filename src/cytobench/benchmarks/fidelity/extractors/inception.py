@@ -12,7 +12,7 @@ from cytobench.registry import plugin
 if TYPE_CHECKING:
     import torch
 
-    from cytobench.classifiers.backbone import Backbone, Body
+    from cytobench.classifiers.backbone import UrlFile
 
 LAYER = "2048"  # torch-fidelity's name of the last pooling
 
@@ -24,14 +24,14 @@ class Inception:
     @staticmethod
     def find(name: str, model: str, place: str) -> Found:
         """Look for the one published file, whose name begins its hash; no other weights are taken."""
-        from cytobench.classifiers.weights import find
+        from cytobench.classifiers.weights import locate
 
         if model:
             raise UsageFault(
                 f"--extractor {name}: there is one inception", fix="--extractor inception or inception=FILE"
             )
         try:
-            found = find(_published(), place or "hub")
+            found = locate(place or "hub", _published, model="inception")
         except EnvironmentFault as fault:
             command = fault.fix.partition(", or start")[0]
             fix = "check the path" if place else f"{command}, and name the file: --extractor inception=FILE"
@@ -72,17 +72,8 @@ def _url() -> str:
     return str(URL_INCEPTION_V3)
 
 
-def _published() -> "Backbone":
+def _published() -> "UrlFile":
     """Return where the weights lie, as the finder of weights takes it."""
-    from cytobench.classifiers.backbone import Backbone, UrlFile
+    from cytobench.classifiers.backbone import UrlFile
 
-    def build(_classes: int, _size: int) -> "Body":
-        raise NotImplementedError("torch-fidelity builds it")
-
-    return Backbone(
-        "inception",
-        "own",
-        "inception",
-        build,
-        published=lambda: UrlFile("torch-fidelity/inception", "2015-12-05", _url()),
-    )
+    return UrlFile("torch-fidelity/inception", "2015-12-05", _url())

@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share: small pictures made on the spot."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from PIL import Image
 
 from cytobench.seeds import seed_for
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several workers share the cores: one thread each, also in what they start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault", type=int, metavar="ROW", help="only tests of this row of the table of faults")

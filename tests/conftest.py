@@ -13,6 +13,7 @@ from cytobench.seeds import seed_for
 if "PYTEST_XDIST_WORKER" in os.environ:  # several workers share the cores: one thread each, also in what they start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fault", type=int, metavar="ROW", help="only tests of this row of the table of faults")
 

@@ -168,6 +168,7 @@ class TestWhatIsRefused:
 
     def test_a_folder_beside_a_run(self, phantom_scenes: Scenes, tmp_path: Path) -> None:
         one = phantom_scenes(tmp_path / "one")
+        (tmp_path / "notes").mkdir()
         with pytest.raises(UsageFault, match="not all are folders that cytobench drew"):
             release.prepare([one, tmp_path], edition())
 
@@ -187,7 +188,11 @@ def test_generated_images_are_dealt_into_parts(
     folder = frozen(Path(cells.path))
     table = pd.read_csv(folder / "images.csv")
     assert set(table["set"]) == {"lab-vae"}
-    assert {split: len(rows) for split, rows in table.groupby("split")} == {"train": 14, "val": 5, "test": 5}
+    shares = {(split, label): len(rows) for (split, label), rows in table.groupby(["split", "label"])}
+    assert sum(shares.values()) == 24
+    wanted = {"train": 0.6 * 12, "val": 0.2 * 12, "test": 0.2 * 12}  # of 12 images of a class
+    assert len(shares) == 6
+    assert all(abs(count - wanted[str(split)]) <= 1 for (split, _), count in shares.items())
     told = pd.read_csv(folder / "ancestry/lab-vae.csv")
     seen = read_table(Path(cells.path) / made.SEEN)
     assert set(told["pixel_sha256"]) == set(seen["pixel_sha256"])

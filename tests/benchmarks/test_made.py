@@ -296,6 +296,12 @@ class TestAFolderThatIsNotWhole:
         assert made.folders_at(tmp_path / "nowhere") == ()
 
 
+def test_scenes_are_no_cells_to_cut_out(photographs: Photographs, tmp_path: Path) -> None:
+    to = scenes(photographs("lab", 1), tmp_path / "scenes")
+    with pytest.raises(UsageFault, match="scenes holds scenes"):
+        scenes(Data(name="scenes", path=str(to)), tmp_path / "again")
+
+
 def test_the_facts_name_the_set(photographs: Photographs, tmp_path: Path) -> None:
     to = scenes(photographs("lab", 1), tmp_path / "scenes")
     assert json.loads((to / made.SCENES).read_text())["set"] == "lab-base"

@@ -25,15 +25,22 @@ from tests.benchmarks.test_release import edition
 
 __all__ = ["photographs"]
 Orders = Callable[..., Order]
+Scenes = Callable[..., Path]
 
 
-def phantom_scenes(to: Path, part: str = "train", **changes: Any) -> Path:
-    """Compose scenes of drawn cells."""
+@pytest.fixture(scope="module")
+def phantom_scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    """Return a maker of folders of scenes of drawn cells; all tests take the same cells."""
+    out = tmp_path_factory.mktemp("composing")
+    return lambda to, part="train", **changes: _composed(out, to, part, **changes)
+
+
+def _composed(out: Path, to: Path, part: str, **changes: Any) -> Path:
     fields: dict[str, Any] = {
         "data": (Data(name="phantom-a"),), "classes": ("lymphocyte", "monocyte"), "images": 3, "image_size": 48,
-        "part": part, "level": "0.5", "settings": {"crops.drawn": "40", "crops.size": "64"},
+        "part": part, "level": "0.5", "settings": {"crops.drawn": "24", "crops.size": "64"},
     }  # fmt: skip
-    composed(ComposeOrder(**fields | changes), to, to.parent / ".composing")
+    composed(ComposeOrder(**fields | changes), to, out)
     return to
 
 
@@ -43,7 +50,7 @@ def frozen(*places: Path, **choices: Any) -> Path:
 
 
 @pytest.fixture
-def parts(tmp_path: Path) -> Path:
+def parts(phantom_scenes: Scenes, tmp_path: Path) -> Path:
     for part in ("train", "val", "test"):
         phantom_scenes(tmp_path / "scenes" / part, part)
     return tmp_path / "scenes"
@@ -62,8 +69,7 @@ class TestScenes:
             assert list(rows["label"]) == list(there["label"])
             assert set(rows["generator_run"]) == set(there["generator_run"])
             for ours, theirs in zip(rows["path"], there["path"], strict=True):
-                first, second = Image.open(folder / ours), Image.open(parts / str(split) / theirs)
-                assert np.array_equal(np.asarray(first), np.asarray(second))
+                assert _same(folder / ours, parts / str(split) / theirs)
 
     def test_its_cells_are_told(self, parts: Path) -> None:
         folder = frozen(parts)
@@ -98,7 +104,7 @@ class TestScenes:
         assert verify(frozen(*folders, shelf=tmp_path / "two")).identity == first
         assert not release.release(release.prepare([parts], edition(), shelf=tmp_path / "one"), archive=None)["new"]
 
-    def test_several_levels_are_several_sets(self, parts: Path, tmp_path: Path) -> None:
+    def test_several_levels_are_several_sets(self, phantom_scenes: Scenes, parts: Path, tmp_path: Path) -> None:
         base = phantom_scenes(tmp_path / "base", "test", level="base")
         folder = frozen(parts, base)
         assert {one.set for one in verify(folder).manifest.rows if one.set} == {"phantom-a-0.5", "phantom-a-base"}
@@ -115,7 +121,9 @@ class TestScenes:
         assert len(done.plan.records) == 4
 
     @pytest.mark.fault(26)
-    def test_the_guard_knows_the_cells_of_a_frozen_set(self, parts: Path, order: Orders, tmp_path: Path) -> None:
+    def test_the_guard_knows_the_cells_of_a_frozen_set(
+        self, phantom_scenes: Scenes, parts: Path, order: Orders, tmp_path: Path
+    ) -> None:
         """The test part's cells are what the other set, drawn scenes of the train part's, was trained on."""
         turned = tmp_path / "turned"
         for part, at in (("train", "test"), ("test", "train")):
@@ -133,7 +141,7 @@ class TestWhatIsRefused:
         with pytest.raises(IntegrityFault, match="cut out of photographs of lab; only what was drawn is published"):
             release.prepare([to], edition())
 
-    def test_parts_that_share_cells(self, tmp_path: Path) -> None:
+    def test_parts_that_share_cells(self, phantom_scenes: Scenes, tmp_path: Path) -> None:
         train = phantom_scenes(tmp_path / "train")
         other = phantom_scenes(tmp_path / "other", "train", level="base")
         as_part(other, "test")
@@ -142,7 +150,7 @@ class TestWhatIsRefused:
         assert len(caught.value.problems) > 2 * 5
         assert caught.value.problems[0].startswith("phantom-a: ")
 
-    def test_two_folders_of_one_part_and_other_settings(self, tmp_path: Path) -> None:
+    def test_two_folders_of_one_part_and_other_settings(self, phantom_scenes: Scenes, tmp_path: Path) -> None:
         one, two = phantom_scenes(tmp_path / "one"), phantom_scenes(tmp_path / "two", images=2)
         with pytest.raises(UsageFault, match=r"two folders are the train part of phantom-a-0\.5"):
             release.prepare([one, two], edition())
@@ -150,7 +158,7 @@ class TestWhatIsRefused:
         with pytest.raises(UsageFault, match="were made with other settings: optics"):
             release.prepare([one, smaller], edition())
 
-    def test_a_damaged_folder(self, tmp_path: Path) -> None:
+    def test_a_damaged_folder(self, phantom_scenes: Scenes, tmp_path: Path) -> None:
         one = phantom_scenes(tmp_path / "one")
         mask = next(one.glob("masks/*/*.png"))
         mask.write_bytes(b"")
@@ -158,12 +166,13 @@ class TestWhatIsRefused:
             release.prepare([one], edition())
         assert caught.value.problems[0].startswith(mask.relative_to(one).as_posix())
 
-    def test_a_folder_beside_a_run(self, tmp_path: Path) -> None:
+    def test_a_folder_beside_a_run(self, phantom_scenes: Scenes, tmp_path: Path) -> None:
         one = phantom_scenes(tmp_path / "one")
+        (tmp_path / "notes").mkdir()
         with pytest.raises(UsageFault, match="not all are folders that cytobench drew"):
             release.prepare([one, tmp_path], edition())
 
-    def test_a_set_whose_name_leads_elsewhere(self, tmp_path: Path) -> None:
+    def test_a_set_whose_name_leads_elsewhere(self, phantom_scenes: Scenes, tmp_path: Path) -> None:
         one = phantom_scenes(tmp_path / "one")
         write_json(one / made.SCENES, {**read_json(one / made.SCENES), "set": "../../x"})
         write_json(one / DONE, {**read_json(one / DONE), "files": listing(one)})
@@ -179,7 +188,11 @@ def test_generated_images_are_dealt_into_parts(
     folder = frozen(Path(cells.path))
     table = pd.read_csv(folder / "images.csv")
     assert set(table["set"]) == {"lab-vae"}
-    assert {split: len(rows) for split, rows in table.groupby("split")} == {"train": 14, "val": 5, "test": 5}
+    shares = {(split, label): len(rows) for (split, label), rows in table.groupby(["split", "label"])}
+    assert sum(shares.values()) == 24
+    wanted = {"train": 0.6 * 12, "val": 0.2 * 12, "test": 0.2 * 12}  # of 12 images of a class
+    assert len(shares) == 6
+    assert all(abs(count - wanted[str(split)]) <= 1 for (split, _), count in shares.items())
     told = pd.read_csv(folder / "ancestry/lab-vae.csv")
     seen = read_table(Path(cells.path) / made.SEEN)
     assert set(told["pixel_sha256"]) == set(seen["pixel_sha256"])
@@ -188,3 +201,7 @@ def test_generated_images_are_dealt_into_parts(
     assert not json.loads((folder / "croissant.json").read_text())["rai:dataCollection"].count(str(tmp_path))
     with pytest.raises(IntegrityFault, match="seen by a generator"):
         trained(order, Data(name="cells", path=str(folder)), lab, out=tmp_path / "out", seed=77)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return np.array_equal(np.asarray(Image.open(one)), np.asarray(Image.open(other)))

@@ -31,6 +31,7 @@ from cytobench.datasets.assignment import assign, shuffled
 from cytobench.datasets.drawn import as_drawn
 from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table
 from cytobench.datasets.made import TOLD
+from cytobench.datasets.readers.listing import COMPOSED
 from cytobench.datasets.splits import SPLITS
 from cytobench.device import choose
 from cytobench.errors import DataFault, TrialFault, UsageFault
@@ -197,7 +198,13 @@ def _sets(order: ComposeOrder, crops: Crops, store: Store) -> tuple[FoundSet, Fo
 
 
 def _with_drawn(one: FoundSet, frame: int | None) -> FoundSet:
-    """Return a set of files whose pictures may all be drawn ones."""
+    """Return a set of files whose pictures may all be drawn ones; scenes are refused, whose cells others show, too."""
+    told = one.survey and one.survey.listing.ancestry
+    if told and any(run.startswith(COMPOSED) for run in told.runs):
+        raise UsageFault(
+            f"{one.name} holds scenes; cells are cut out of pictures of single cells",
+            fix="name the set that the scenes were composed of",
+        )
     if one.survey is None or one.survey.listing.ancestry or (survey := as_drawn(one.survey)) is one.survey:
         return one
     say(

@@ -95,7 +95,12 @@ def commands() -> None:
     metavar="KEY=A,B,C",
     help="A synthetic set for each value, as generator.shots=1,4,16.",
 )
-@click.option("--backbones", required=True, callback=names, metavar="A,B,…", help="Aliases, timm or torchvision names.")
+@click.option(
+    "--backbones",
+    callback=names,
+    metavar="A,B,…",
+    help="Aliases, timm or torchvision names; none for a protocol that trains no classifier.",
+)
 @decorated(SET_OPTIONS)
 @decorated(CHOICE_OPTIONS)
 @click.option("--protocol", default="cross-dataset", show_default=True, help="Which experiment.")
@@ -121,6 +126,7 @@ def commands() -> None:
 def run(**options: Any) -> None:
     """Generate, train, test and write the leaderboard; repeat the command to go on after a stop."""
     from cytobench.benchmarks.order import Order
+    from cytobench.benchmarks.spec import load_protocol
     from cytobench.progress import say
 
     say(f"cytobench {__version__}: looking at what was asked for")
@@ -140,7 +146,7 @@ def run(**options: Any) -> None:
         seeds=options["seeds"],
         device=options["device"],
     )
-    if not order.backbones:
+    if not order.backbones and load_protocol(order.protocol).pairs != "none":
         raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
     _carry_out(order, options["out"], options["executor"], options["dry_run"], options["as_json"], None)
 

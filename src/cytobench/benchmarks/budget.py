@@ -2,10 +2,11 @@
 
 ``--set generator.seconds=600`` gives every generator the same time for all its fits on one partition; one that is
 fitted once per class has to share it among them. A step is timed once on a device and kept, so that a run that is
-repeated has the same plan.
+repeated has the same plan. Epochs become steps here, too.
 """
 
 from cytobench import registry
+from cytobench.benchmarks.epochs import learned_images, shown
 from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.benchmarks.steps.pace import TimeStep
@@ -16,22 +17,27 @@ from cytobench.progress import duration, say
 
 
 def within(resolved: Resolved, context: Context) -> Resolved:
-    """Return a run whose generators have as many steps as their seconds allow.
+    """Return a run whose generators have as many steps as their seconds allow, or as their epochs are.
 
     Raises:
         UsageFault: Not one step fits.
     """
     spec = resolved.spec
-    found = tuple(
-        _within(one, spec.image_size, spec.classes, context) if one.seconds else one for one in spec.generators
-    )
-    return resolved._replace(spec=spec.model_copy(update={"generators": found}))
+    found = []
+    for one in spec.generators:
+        fits = 1 if spec.protocol.pooled or not classwise(one) else len(spec.classes)
+        if one.seconds:
+            found.append(_within(one, spec.image_size, spec.drawn_classes, fits, context))
+        else:
+            found.append(shown(one, learned_images(resolved, one), fits) if one.epochs else one)
+    return resolved._replace(spec=spec.model_copy(update={"generators": tuple(found)}))
 
 
-def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], context: Context) -> GeneratorSpec:
+def _within(
+    one: GeneratorSpec, image_size: int, classes: tuple[str, ...], fits: int, context: Context
+) -> GeneratorSpec:
     from cytobench.generators.flops import image_flops, step_flops
 
-    fits = len(classes) if classwise(one) else 1
     step = TimeStep(
         generator=one.name,
         config={name: value for name, value in one.config.items() if name != "steps"},

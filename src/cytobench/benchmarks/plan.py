@@ -12,7 +12,14 @@ from cytobench.benchmarks.steps.leaks import CheckAncestry
 from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.sets import FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
-from cytobench.benchmarks.steps.synthesis import WHOLE, DrawSynthetic, FitGenerator, Part, classwise
+from cytobench.benchmarks.steps.synthesis import (
+    EVERYTHING,
+    WHOLE,
+    DrawSynthetic,
+    FitGenerator,
+    Part,
+    classwise,
+)
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train, Tuned
 from cytobench.datasets.splits import PARTITIONS
@@ -102,7 +109,8 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
     for generator in spec.generators:
         learned = next(side for side in sides if side.name == generator.trained_on)
         made = [
-            synthesis(spec, generator, learned, _parts(spec, number), number) for number in range(spec.synthetic.fits)
+            synthesis(spec, generator, learned, _parts(spec, generator, number), number)
+            for number in range(spec.synthetic.fits)
         ]
         steps += [step for fits, drawn in made for step in (*fits, drawn)]
         drawings += [(generator, learned, fits, drawn) for fits, drawn in made]
@@ -135,10 +143,12 @@ def _split(spec: RunSpec, one: SetSpec, images: RunStep, near: FindNear | None) 
     )
 
 
-def _parts(spec: RunSpec, number: int) -> tuple[Part, ...]:
+def _parts(spec: RunSpec, generator: GeneratorSpec, number: int) -> tuple[Part, ...]:
     """Return what training number ``number`` of a generator draws; only the first draws what is tested on."""
     a, b = PARTITIONS
-    a = WHOLE if spec.protocol.learned_from == "whole" else a
+    a = {"half": a, "whole": WHOLE, "everything": EVERYTHING}[generator.learned_from]
+    if spec.protocol.pairs == "none":
+        return (Part("train", a, spec.synthetic.train),)
     learned = (Part("train", a, spec.synthetic.train), Part("val", a, spec.synthetic.val))
     tested = number == 0 and spec.protocol.pairs != "photographed"
     return (*learned, Part("test", b, spec.synthetic.test)) if tested else learned
@@ -156,7 +166,7 @@ def synthesis(
         parts: What is drawn.
         number: Which of several independent trainings.
     """
-    each = classwise(generator)
+    each = classwise(generator) and not spec.protocol.pooled
     groups = [(label,) for label in spec.classes] if each else [spec.classes]
     fits = {
         f"{partition}/{group[0]}" if each else partition: FitGenerator(
@@ -168,6 +178,7 @@ def synthesis(
             nature=source.nature,
             classes=group,
             partition=partition,
+            pooled=spec.protocol.pooled,
             only=generator.only,
             number=number,
             seed=spec.seed,
@@ -180,7 +191,7 @@ def synthesis(
         name=generator.set_name,
         generator=generator.name,
         image_size=spec.image_size,
-        classes=spec.classes,
+        classes=spec.drawn_classes,
         parts=parts,
         number=number,
         seed=spec.seed,
@@ -257,11 +268,14 @@ def _fidelity(resolved: Resolved, made: _Made, trials: list[Train], device: Devi
             **{name: step.reference for name, step in looks.items()},
             **{f"fit {number}": fit.reference for number, fit in enumerate(fits) if fit.partition == part},
         },
+        protocol=spec.protocol_name,
+        profile=spec.profile,
         name=drawn.name,
         number=drawn.number,
         generator=generator,
         nature=learned.nature,
         classes=spec.classes,
+        pooled=spec.protocol.pooled,
         image_size=spec.image_size,
         extractors=tuple(asked),
         seed=spec.seed,

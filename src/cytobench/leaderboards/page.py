@@ -9,12 +9,13 @@ from jinja2 import Environment, StrictUndefined
 
 from cytobench.leaderboards.canvas import Drawing
 from cytobench.leaderboards.costs import cost_tables
-from cytobench.leaderboards.fidelity import FidelityRecord
+from cytobench.leaderboards.fidelity import FidelityFacts, FidelityRecord
 from cytobench.leaderboards.fidelity_dials import fidelity_dial_tables
 from cytobench.leaderboards.fidelity_tables import HOW as FIDELITY_HOW
 from cytobench.leaderboards.fidelity_tables import board_tables, makers
 from cytobench.leaderboards.findings import HOW, findings, warnings
 from cytobench.leaderboards.nearness import nearness_tables
+from cytobench.leaderboards.record import RecordFacts
 from cytobench.leaderboards.results import METRICS, Results
 from cytobench.leaderboards.tables import (
     CROSS_METRICS,
@@ -92,9 +93,13 @@ def page(content: Content) -> str:
 def versions(results: Results, measured: Sequence[FidelityRecord] = ()) -> list[tuple[str, str]]:
     """Return what the numbers were computed with: every package and device, with all values that occur."""
     found: dict[str, set[str]] = {}
-    for record in (*results.records, *measured):
-        for kind, facts in (("", record.facts.versions), ("device ", record.facts.device)):
-            for name, value in facts.items():
+    everything: list[RecordFacts | FidelityFacts] = [
+        *(one.facts for one in results.records),
+        *(one.facts for one in measured),
+    ]
+    for facts in everything:
+        for kind, known in (("", facts.versions), ("device ", facts.device)):
+            for name, value in known.items():
                 found.setdefault(f"{kind}{name}", set()).add("not installed" if value is None else str(value))
     return [(name, ", ".join(sorted(values))) for name, values in sorted(found.items())]
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cytobench.benchmarks.steps.ancestry import ancestors, generated_from
+from cytobench.benchmarks.steps.maker import made_by
 from cytobench.benchmarks.steps.sets import SPLIT
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.training import FITTED, Side, Train, open_side
@@ -133,21 +134,5 @@ def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str,
         "absent_classes": tuple(label for label in images.classes if not any(count[label] for count in counts)),
         "split_sha256": read_json(context.folder(side.split) / SPLIT)["sha256"],
         "key": side.split,
-        "generator": generator
-        and records.Generator(
-            name=generator.name,
-            base=generator.base,
-            varied=generator.varied,
-            config=generator.config,
-            trained_on=generator.trained_on,
-            nature_of_training=side.nature_of_training or "real",
-            cost=records.Cost(
-                seconds=generator.seconds,
-                fits=generator.fits,
-                training_flops=generator.training_flops,
-                image_flops=generator.image_flops,
-            )
-            if generator.seconds
-            else None,
-        ),
+        "generator": generator and made_by(generator, side.nature_of_training or "real"),
     }

@@ -96,10 +96,23 @@ def commands() -> None:
     help="A synthetic set for each value, as generator.shots=1,4,16.",
 )
 @click.option(
+    "--composer",
+    "composers",
+    callback=names,
+    metavar="A,B",
+    help="Put drawn cells, or those of a set, into scenes of these levels: names, or numbers on the dial.",
+)
+@click.option(
+    "--distractors",
+    default="",
+    metavar="NAME=PATH",
+    help="What lies around the central cells of scenes.  [default: red cells for drawn sets, else white cells alone]",
+)
+@click.option(
     "--backbones",
     callback=names,
     metavar="A,B,…",
-    help="Aliases, timm or torchvision names; none for a protocol that trains no classifier.",
+    help="Aliases, timm or torchvision names.  [default: the protocol's, which may train none]",
 )
 @decorated(SET_OPTIONS)
 @decorated(CHOICE_OPTIONS)
@@ -130,11 +143,17 @@ def run(**options: Any) -> None:
     from cytobench.progress import say
 
     say(f"cytobench {__version__}: looking at what was asked for")
+    around = [options["distractors"]] if options["distractors"] else []
+    sets = set_options({**options, "data": [*options["data"], *around]})
+    distractors = sets["data"][-1] if around else None
+    sets["data"] = sets["data"][: len(options["data"])]
     order = Order(
         generators=options["generators"],
         vary=options["vary"],
+        composers=options["composers"],
+        distractors=distractors,
         backbones=options["backbones"],
-        **set_options(options),
+        **sets,
         fold=options["fold"],
         protocol=options["protocol"],
         profile=options["profile"],
@@ -146,7 +165,8 @@ def run(**options: Any) -> None:
         seeds=options["seeds"],
         device=options["device"],
     )
-    if not order.backbones and load_protocol(order.protocol).pairs != "none":
+    protocol = load_protocol(order.protocol)
+    if not (order.backbones or protocol.backbones) and protocol.pairs != "none":
         raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
     _carry_out(order, options["out"], options["executor"], options["dry_run"], options["as_json"], None)
 

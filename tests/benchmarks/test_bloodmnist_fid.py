@@ -149,8 +149,7 @@ def test_what_the_user_sets_goes_before_the_protocol(order: Orders, tmp_path: Pa
 
 
 def test_it_runs_on_drawn_cells_without_data(tmp_path: Path) -> None:
-    asked = Order(generators=("vae", "dcgan", "ddpm"), backbones=(), protocol="bloodmnist-fid")
-    prepared = prepare(asked, tmp_path)
+    prepared = prepare(Order(protocol="bloodmnist-fid"), tmp_path)
     assert prepared.plan.sides[0].name == "phantom-a"
     assert [one.name for one in prepared.resolved.spec.sets] == ["phantom-a"]
     assert [one.spec.name for one in prepared.resolved.extractors] == ["thumbnails"]
@@ -161,7 +160,7 @@ def test_it_runs_on_drawn_cells_without_data(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"backbones": ("two-layers",)}, "trains no classifier"),
-        ({"generators": ()}, "measures what generators draw"),
+        ({"composers": ("base",)}, "measures single cells"),
         ({"extractors": ("own",)}, "no network of the run can look"),
         ({"extractors": ("thumbnails", "own")}, "no network of the run can look"),
         ({"settings": {"generator.epochs": "soon"}}, "no number of epochs"),
@@ -194,3 +193,25 @@ def test_a_set_drawn_alone_counts_the_whole_training_part(order: Orders, tmp_pat
     )
     drawing = generate.prepare(asked, images=3, to=tmp_path / "cells", out=tmp_path / "out")
     assert {fit.config["steps"] for fit in drawing.fits} == {2 * 18 // 3 // 2}
+
+
+@pytest.mark.parametrize(
+    ("lines", "changes", "said"),
+    [
+        ("", {"generators": ()}, "measures what generators draw"),
+        ("", {"extractors": ()}, "no network of the run can look"),
+        ("held_out = true", {}, "held_out is for"),
+        ('learned_from = "everything"\nheld_out = true\npooled = 3', {}, "pooled"),
+    ],
+)
+def test_a_protocol_of_ones_own_is_held_to_the_same(
+    lines: str, changes: dict[str, object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "plugins/benchmarks/protocols/mine.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'title = "t"\npairs = "none"\nratios = [0.5, 0.1, 0.4]\n{lines}\n')
+    monkeypatch.setenv("CYTOBENCH_PLUGINS", str(tmp_path / "plugins"))
+    fields = {"generators": ("vae",), "extractors": ("thumbnails",), "protocol": "mine", **changes}
+    with pytest.raises(UsageFault) as told:
+        prepare(Order.model_validate(fields), tmp_path / "out")
+    assert said in "\n".join([told.value.message, *told.value.problems])

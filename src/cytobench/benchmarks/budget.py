@@ -23,14 +23,19 @@ def within(resolved: Resolved, context: Context) -> Resolved:
         UsageFault: Not one step fits.
     """
     spec = resolved.spec
-    found = []
-    for one in spec.generators:
-        fits = 1 if spec.protocol.pooled or not classwise(one) else len(spec.classes)
-        if one.seconds:
-            found.append(_within(one, spec.image_size, spec.drawn_classes, fits, context))
-        else:
-            found.append(shown(one, learned_images(resolved, one), fits) if one.epochs else one)
-    return resolved._replace(spec=spec.model_copy(update={"generators": tuple(found)}))
+    found = tuple(_timed(one, resolved, spec.drawn_classes, context) for one in spec.generators)
+    timed = spec.model_copy(update={"generators": found})
+    if spec.scenery:
+        around = tuple(_timed(one, resolved, spec.scenery.classes, context) for one in spec.scenery.generators)
+        timed = timed.model_copy(update={"scenery": spec.scenery.model_copy(update={"generators": around})})
+    return resolved._replace(spec=timed)
+
+
+def _timed(one: GeneratorSpec, resolved: Resolved, classes: tuple[str, ...], context: Context) -> GeneratorSpec:
+    fits = len(classes) if classwise(one) else 1
+    if one.seconds:
+        return _within(one, resolved.spec.image_size, classes, fits, context)
+    return shown(one, learned_images(resolved, one), fits) if one.epochs else one
 
 
 def _within(

@@ -43,11 +43,15 @@ def learned_images(resolved: Resolved, one: GeneratorSpec) -> int:
 
 def _listed(resolved: Resolved, one: GeneratorSpec) -> dict[str, dict[str, int]]:
     """Return the images of each class and part of the set that a generator learns from; the part may be empty."""
-    source = next(each for each in resolved.spec.sets if each.name == one.trained_on)
-    step = resolved.images[source.name]
+    spec, scenery = resolved.spec, resolved.spec.scenery
+    source = next((each for each in spec.sets if each.name == one.trained_on), scenery.around if scenery else None)
+    assert source is not None  # a generator learns from a set of the run or from what lies around its cells
+    step = resolved.images.get(source.name, resolved.around)
+    classes = spec.classes if source in spec.sets or scenery is None else scenery.classes
     if isinstance(step, DrawImages):
-        return {label: {"": step.per_class} for label in resolved.spec.classes}
-    found: dict[str, dict[str, int]] = {label: {} for label in resolved.spec.classes}
+        return {label: {"": step.per_class} for label in classes}
+    assert step is not None
+    found: dict[str, dict[str, int]] = {label: {} for label in classes}
     for entry in resolved.surveys[step.key].listing.entries:
         parts = found.get(source.labels.get(entry.label, entry.label))
         if parts is not None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cytobench.benchmarks.plan import Plan
+from cytobench.benchmarks.steps.scenes import ComposeScenes
 from cytobench.benchmarks.steps.sets import DrawImages, FreezeSplit, ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
@@ -62,6 +63,8 @@ class Estimate:
             return self._images(step) * step.image_size**2 * BYTES_PER_PIXEL
         if isinstance(step, DrawSynthetic):
             return sum(map(step.images, Sizes._fields)) * step.image_size**2 * BYTES_PER_PIXEL
+        if isinstance(step, ComposeScenes):
+            return sum(map(step.images, Sizes._fields)) * int(step.optics["image_size"]) ** 2 * BYTES_PER_PIXEL
         if isinstance(step, Train):
             return self._context.tuned[step.backbone.asked].parameters * BYTES_PER_PARAMETER
         return 0
@@ -71,7 +74,7 @@ class Estimate:
         for step in self._plan.steps:
             if step.reference != split:
                 continue
-            if isinstance(step, DrawSynthetic):
+            if isinstance(step, DrawSynthetic | ComposeScenes):
                 return Sizes(*map(step.images, Sizes._fields))
             if isinstance(step, FreezeSplit):
                 source = next(one for one in self._plan.steps if one.reference == step.inputs["images"])

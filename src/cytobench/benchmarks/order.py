@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cytobench import registry
-from cytobench.benchmarks import recipes
+from cytobench.benchmarks import recipes, scenery
 from cytobench.benchmarks.fidelity.contract import Found, find_all
 from cytobench.benchmarks.lookup import DEFAULT_DATA, Data, FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.spec import (
@@ -15,6 +15,7 @@ from cytobench.benchmarks.spec import (
     Profile,
     Protocol,
     RunSpec,
+    Scenery,
     SetSpec,
     fitted,
     load_profile,
@@ -37,11 +38,15 @@ class Order(SetOptions):
     """The options of ``cytobench run``, as given; a run folder keeps them so that ``resume`` can ask again."""
 
     generators: tuple[str, ...] = ()
-    """None: no synthetic set."""
+    """None: the protocol's, or no synthetic set."""
+    composers: tuple[str, ...] = ()
+    """Levels of the scenes that cells are put into; none: the protocol's, or no scenes."""
+    distractors: Data | None = None
+    """What lies around the central cells of scenes; None: what the description of the cells says."""
     vary: dict[str, str] = {}
     """``--vary``: settings of the generators, each with several values, as ``generator.shots`` with ``1,4,16``."""
-    backbones: tuple[str, ...]
-    """Names or aliases; none where the protocol trains no classifier."""
+    backbones: tuple[str, ...] = ()
+    """Names or aliases; none: the protocol's, which may train no classifier."""
     protocol: str = DEFAULT_PROTOCOL
     """Which experiment."""
     profile: str = ""
@@ -88,6 +93,8 @@ class Resolved(NamedTuple):
     """What looks at synthetic images."""
     own_network: bool = True
     """Whether a network of the run that learned from real ones looks, too."""
+    around: RunStep | None = None
+    """The step that makes the pixels of what lies around the central cells of scenes."""
 
 
 def resolve(order: Order, store: Store) -> Resolved:
@@ -101,6 +108,7 @@ def resolve(order: Order, store: Store) -> Resolved:
     """
     profile_name = order.profile or ("standard" if order.data else "demo")
     protocol, profile = load_protocol(order.protocol), load_profile(profile_name)
+    order = _completed(order, protocol, profile_name)
     for name in order.generators:
         if name not in registry.found("generator"):
             raise registry.unknown("generator", name, registry.names("generator"))
@@ -108,16 +116,23 @@ def resolve(order: Order, store: Store) -> Resolved:
     settings, others = recipes.split_settings(order.settings, order.generators, names_of_settings)
     given = recipes.presets(protocol.settings.get(profile_name, {}), order.generators)
     before, sizes = recipes.split_settings(given, order.generators, names_of_settings)
+    staged, others = scenery.split_settings(others)
     profile = _with_settings(profile, {**sizes, **others})
     asked = order.extractors or profile.extractors
     if protocol.pairs == "none":
         _check_measured(order, asked)
         order = order.model_copy(update={"data": order.data or (Data(name=DEFAULT_DATA[0]),)})
     fold = _fold(order.fold)
-    sets = find_sets(order, image_size=profile.image_size, drawn_per_class=profile.drawn_per_class, store=store)
+    sets = find_sets(
+        _without(order, order.distractors),
+        image_size=profile.image_size,
+        drawn_per_class=profile.drawn_per_class,
+        store=store,
+    )
     classes = classes_of(order.classes, sets)
     _check_names(order, [one.name for one in sets])
     backbones, weights = _backbones(order, profile)  # imports torch, so it comes after all that can fail fast
+    composed, around = _scenery(order, protocol, profile, _Settings(before, settings), staged, sets, store)
     looking = find_all([text for text in asked if text != OWN])
     spec = RunSpec(
         protocol_name=order.protocol,
@@ -131,6 +146,7 @@ def resolve(order: Order, store: Store) -> Resolved:
             order, protocol, profile, _Settings(before, settings), tuple(one.name for one in sets), classes
         ),
         synthetic=profile.synthetic,
+        scenery=composed,
         train_per_class=profile.train_per_class,
         train_of_class=profile.train_of_class,
         backbones=backbones,
@@ -140,7 +156,8 @@ def resolve(order: Order, store: Store) -> Resolved:
         device=order.device,
     )
     images = {one.name: one.step for one in sets}
-    surveys = {one.step.key: one.survey for one in sets if one.survey is not None}
+    read = (*sets, around) if around else sets
+    surveys = {one.step.key: one.survey for one in read if one.survey is not None}
     return Resolved(
         spec,
         images,
@@ -148,13 +165,30 @@ def resolve(order: Order, store: Store) -> Resolved:
         weights | {one.spec.sha256: one.path for one in looking},
         looking,
         own_network=OWN in asked or not asked,
+        around=around.step if around else None,
     )
+
+
+def _completed(order: Order, protocol: Protocol, profile: str) -> Order:
+    """Return an order with what its protocol says where it says nothing."""
+    chosen = {
+        "generator": ("generators", order.generators, protocol.generators),
+        "composer": ("composers", order.composers, protocol.composers),
+        "backbones": ("backbones", order.backbones, protocol.backbones.get(profile, protocol.backbones.get("", ()))),
+    }
+    for option, (_, given, otherwise) in chosen.items():
+        if otherwise and not given:
+            say(f"note: --{option} {','.join(otherwise)}, as protocol {order.protocol} has it")
+    found = {field: given or otherwise for field, given, otherwise in chosen.values()}
+    return order.model_copy(update=found)
 
 
 def _check_measured(order: Order, extractors: Sequence[str]) -> None:
     """Refuse what does not go with a protocol that trains no classifier."""
     if order.backbones:
         raise UsageFault(f"protocol {order.protocol} trains no classifier", fix="leave --backbones out")
+    if order.composers:
+        raise UsageFault(f"protocol {order.protocol} measures single cells", fix="leave --composer out")
     if not order.generators:
         raise UsageFault(f"protocol {order.protocol} measures what generators draw", fix="--generator vae,dcgan,ddpm")
     if not extractors or OWN in extractors:
@@ -162,6 +196,56 @@ def _check_measured(order: Order, extractors: Sequence[str]) -> None:
             f"protocol {order.protocol} trains no classifier, so that no network of the run can look",
             fix="--extractor inception, or another of `cytobench list extractors`",
         )
+
+
+def _without(order: Order, one: Data | None) -> Order:
+    """Return an order whose label maps are of other sets than one."""
+    maps = {name: text for name, text in order.label_map.items() if one is None or name != one.name}
+    return order.model_copy(update={"label_map": maps})
+
+
+def _scenery(
+    order: Order,
+    protocol: Protocol,
+    profile: Profile,
+    settings: _Settings,
+    staged: scenery.Settings,
+    sets: tuple[FoundSet, ...],
+    store: Store,
+) -> tuple[Scenery | None, FoundSet | None]:
+    """Return the scenes of a run, and the set of what lies around their central cells."""
+    if not order.composers:
+        if order.distractors or staged.level or staged.optics:
+            raise UsageFault("settings of scenes are given, but no composer", fix="--composer base,complex")
+        return None, None
+    cells = next(one for one in sets if one.name == (order.generate_from or sets[0].name))
+    around = scenery.surroundings(cells, order.distractors, order, profile, store)
+    if around and around.name in {one.name for one in sets}:
+        raise UsageFault(f"--distractors {around.name} is one of the sets already", fix="leave it out of --data")
+    classes = tuple(sorted(around.counts)) if around else ()
+    generators = (
+        recipes.resolve(
+            order.generators,
+            settings.given,
+            order.vary,
+            profile=profile,
+            trained_on=around.name,
+            classes=classes,
+            before=settings.before,
+            learned_from=(protocol.learned_from,),
+        )
+        if around
+        else ()
+    )
+    spec = Scenery(
+        levels=scenery.levels(order.composers, staged),
+        optics=scenery.optics(profile.image_size, staged),
+        cells=cells.name,
+        around=_set_spec(around) if around else None,
+        classes=classes,
+        generators=generators,
+    )
+    return spec, around
 
 
 def _set_spec(one: FoundSet) -> SetSpec:
@@ -247,7 +331,7 @@ def _generators(
     classes: tuple[str, ...],
 ) -> tuple[GeneratorSpec, ...]:
     if not order.generators:
-        if settings.given or order.vary or order.generate_from or order.shots_from:
+        if settings.given or order.vary or (order.generate_from and not order.composers) or order.shots_from:
             raise UsageFault("settings of a generator are given, but no generator", fix="--generator NAME")
         return ()
     learned = order.generate_from or names[0]

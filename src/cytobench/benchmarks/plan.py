@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from cytobench.benchmarks import scenery
 from cytobench.benchmarks.fidelity.contract import ExtractorSpec
 from cytobench.benchmarks.order import Resolved
-from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
+from cytobench.benchmarks.spec import GeneratorSpec, LearnedFrom, RunSpec, SetSpec
 from cytobench.benchmarks.steps.features import CLASSIFIER, ExtractFeatures
 from cytobench.benchmarks.steps.fidelity import REAL, SYNTHETIC, MeasureFidelity, role
 from cytobench.benchmarks.steps.leaks import CheckAncestry
 from cytobench.benchmarks.steps.near import FindNear
+from cytobench.benchmarks.steps.scenes import ScenePart
 from cytobench.benchmarks.steps.sets import FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.synthesis import (
@@ -105,21 +107,42 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
     )
     steps: list[RunStep] = [*images, *near.values(), *splits, *([check] if spec.protocol.pairs == "all" else [])]
     columns: list[Column] = [(side,) for side in sides]
+    around = None
+    if spec.scenery and spec.scenery.around and resolved.around:
+        deal, around = scenery.dealt(spec, resolved.around)
+        steps += [resolved.around, deal]
+    if spec.scenery and not spec.generators:
+        learned = next(side for side in sides if side.name == spec.scenery.cells)
+        composed = scenery.compose(spec, learned, around, _scene_parts(spec, 0))
+        steps += composed.steps
+        columns += [(side,) for side in composed.sides]
     drawings: list[_Made] = []
-    for generator in spec.generators:
+    for rank, generator in enumerate(spec.generators):
         learned = next(side for side in sides if side.name == generator.trained_on)
         made = [
-            synthesis(spec, generator, learned, _parts(spec, generator, number), number)
+            synthesis(spec, generator, learned, _parts(spec, generator.learned_from, number), number)
             for number in range(spec.synthetic.fits)
         ]
         steps += [step for fits, drawn in made for step in (*fits, drawn)]
         drawings += [(generator, learned, fits, drawn) for fits, drawn in made]
-        columns.append(
-            tuple(
-                Side(drawn.name, "synthetic", drawn.reference, drawn.reference, generator, learned.nature)
-                for _, drawn in made
-            )
+        drawn_sides = tuple(
+            Side(drawn.name, "synthetic", drawn.reference, drawn.reference, generator, learned.nature)
+            for _, drawn in made
         )
+        if spec.scenery is None:
+            columns.append(drawn_sides)
+            continue
+        levels: list[Column] = [() for _ in spec.scenery.levels]
+        for number, side in enumerate(drawn_sides):
+            beside = around
+            if around is not None:
+                fits, red = _around(spec, rank, around, number)
+                steps += [*fits, red]
+                beside = Side(red.name, "synthetic", red.reference, red.reference)
+            composed = scenery.compose(spec, side, beside, _scene_parts(spec, number))
+            steps += composed.steps
+            levels = [(*before, one) for before, one in zip(levels, composed.sides, strict=True)]
+        columns += levels
     steps += _trials(spec, columns, device, tuned)
     trials = [step for step in steps if isinstance(step, Train)]
     for made_by in drawings:
@@ -143,15 +166,29 @@ def _split(spec: RunSpec, one: SetSpec, images: RunStep, near: FindNear | None) 
     )
 
 
-def _parts(spec: RunSpec, generator: GeneratorSpec, number: int) -> tuple[Part, ...]:
+def _parts(spec: RunSpec, learned_from: LearnedFrom, number: int) -> tuple[Part, ...]:
     """Return what training number ``number`` of a generator draws; only the first draws what is tested on."""
     a, b = PARTITIONS
-    a = {"half": a, "whole": WHOLE, "everything": EVERYTHING}[generator.learned_from]
+    a = {"half": a, "whole": WHOLE, "everything": EVERYTHING}[learned_from]
     if spec.protocol.pairs == "none":
         return (Part("train", a, spec.synthetic.train),)
     learned = (Part("train", a, spec.synthetic.train), Part("val", a, spec.synthetic.val))
     tested = number == 0 and spec.protocol.pairs != "photographed"
     return (*learned, Part("test", b, spec.synthetic.test)) if tested else learned
+
+
+def _scene_parts(spec: RunSpec, number: int) -> tuple[ScenePart, ...]:
+    """Return what training number ``number`` of a generator is composed into: as many scenes as it draws cells."""
+    return tuple(ScenePart(part.split, part.images) for part in _parts(spec, spec.protocol.learned_from, number))
+
+
+def _around(spec: RunSpec, rank: int, around: Side, number: int) -> tuple[list[FitGenerator], DrawSynthetic]:
+    """Return the fits and the drawing of what lies around the cells of a generator: by another one of its kind."""
+    assert spec.scenery is not None
+    alike = spec.model_copy(update={"classes": spec.scenery.classes})
+    return synthesis(
+        alike, spec.scenery.generators[rank], around, _parts(spec, spec.protocol.learned_from, number), number
+    )
 
 
 def synthesis(

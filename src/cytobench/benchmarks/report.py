@@ -65,7 +65,7 @@ def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: st
     galleries = {
         side.name: gallery(context, side, spec.drawn_classes if side.generator else spec.classes)
         for side in sides
-        if side.nature != "real"
+        if side.nature != "real" and not (side.scenes and side.scenes.photographs)
     }
     board = write_board(
         records,
@@ -111,10 +111,24 @@ def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
             f"{timed.set_name}: {timed.config['steps']:,} steps of a fit, as many as {timed.seconds:g} s allow on this "
             f"device for all its fits together"
         )
+    if spec.scenery:
+        said += _staged(spec)
     if spec.generators and spec.synthetic.fits > 1:
         learners = "" if spec.protocol.pairs == "none" else "; trials of other seeds learned from other ones"
         said.append(f"every generator was trained {spec.synthetic.fits} times{learners}")
     return said
+
+
+def _staged(spec: RunSpec) -> list[str]:
+    scenery = spec.scenery
+    assert scenery is not None
+    others = "other white cells"
+    if scenery.around:
+        drawn = "drawn by the same generators, trained on its partitions" if scenery.generators else "cut from it"
+        others += f" and cells of {scenery.around.name}, {drawn}"
+    cells = "every drawn set" if spec.generators else f"cells of {scenery.cells}"
+    names = ", ".join(one.asked for one in scenery.levels)
+    return [f"{cells} was put into scenes, level {names}: cells of a part into scenes of that part, with {others}"]
 
 
 def _halves(spec: RunSpec, learned_from: LearnedFrom) -> str:

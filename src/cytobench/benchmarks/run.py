@@ -54,7 +54,8 @@ def prepare(order: Order, out: Path) -> Prepared:
         context.tuned |= {name: step.outcome(context) for name, step in tuning(resolved.spec, device).items()}
         resolved = within(resolved, context)
     plan = build(resolved, device, context.tuned)
-    name = f"{order.protocol}-{'+'.join(order.generators) or 'real'}-{digest([step.key for step in plan.steps])[:10]}"
+    drawing = "+".join(dict.fromkeys(one.name for one in resolved.spec.generators)) or "real"
+    name = f"{order.protocol}-{drawing}-{digest([step.key for step in plan.steps])[:10]}"
     return Prepared(order, resolved, plan, context, out / RUNS / name)
 
 

@@ -49,6 +49,14 @@ class Protocol(Frozen):
     """What is known to be wrong with it, in sentences; boards say so."""
     settings: dict[str, dict[str, Any]] = {}
     """By profile: settings as ``--set`` takes them, in tables by their first word, before which the user's go."""
+    generators: tuple[str, ...] = ()
+    """What draws cells where the order names nothing."""
+    backbones: dict[str, tuple[str, ...]] = {}
+    """What is trained where the order names nothing, by profile; the empty name is for every other profile."""
+    composers: tuple[str, ...] = ()
+    """Levels of the scenes that drawn cells are put into, where the order names none."""
+    publishes: str = ""
+    """What the frozen set is called that a finished run becomes; empty: none is made."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -160,6 +168,47 @@ class GeneratorSpec(Frozen):
     """Names of the only files that it may see; empty: all."""
 
 
+class LevelSpec(Frozen):
+    """One level of the scenes of a run."""
+
+    asked: str
+    """A name, or a number on the dial."""
+    level: dict[str, Any]
+    """All of it, as :class:`cytobench.composers.levels.Level`."""
+
+
+class Scenery(Frozen):
+    """The scenes of a run: cells of what its generators draw, or of one of its sets, put among others."""
+
+    levels: tuple[LevelSpec, ...]
+    """How hard they are: for each, scenes of every set of cells."""
+    optics: dict[str, Any]
+    """The size of things, as :class:`cytobench.composers.composer.Optics`."""
+    cells: str
+    """The set that cells are cut from where no generator draws any."""
+    around: SetSpec | None
+    """What lies around the central cells beside white ones; None: nothing."""
+    classes: tuple[str, ...]
+    """Its classes."""
+    generators: tuple[GeneratorSpec, ...]
+    """What draws the cells around, in the order of the run's generators; empty: they are cut from the set itself."""
+
+
+class SceneSpec(Frozen):
+    """How a set of scenes was composed."""
+
+    cells: str
+    """The set of the white cells."""
+    around: str
+    """That of the others; empty: none."""
+    level: LevelSpec
+    """How hard they are."""
+    optics: dict[str, Any]
+    """The size of things."""
+    photographs: bool
+    """Whether cells of photographs are in them, so that no picture of them is published."""
+
+
 class BackboneSpec(Frozen):
     """One backbone of a run, resolved."""
 
@@ -198,6 +247,8 @@ class RunSpec(Frozen):
     """One for each synthetic set."""
     synthetic: SyntheticCounts
     """Size of the synthetic set."""
+    scenery: Scenery | None = None
+    """None: drawn cells are used as they are."""
     train_per_class: int
     """At most so many real training images per class; 0 takes all."""
     train_of_class: dict[str, int]

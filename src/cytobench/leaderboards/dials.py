@@ -82,13 +82,14 @@ def dial_tables(results: Results) -> list[Table]:
 
 def _scores(results: Results, source: ImageSetSummary) -> list[Entry]:
     return [
-        _score(results.entries.get((name, source.name, one.name)))
+        scored(results.entries.get((name, source.name, one.name)))
         for one in _targets(results)
         for name in results.backbones
     ]
 
 
-def _score(result: Result | None) -> Entry:
+def scored(result: Result | None) -> Entry:
+    """Return the primary metric of a result with its interval, or why there is none."""
     found = result.estimates[PRIMARY] if result is not None and result.seeds else None
     if found is None:
         return Entry("; ".join(dict.fromkeys(result.failures)) if result is not None else "–", mark="failed")

@@ -6,6 +6,7 @@ from cytobench.leaderboards.costs import cost_tables
 from cytobench.leaderboards.dials import dial_tables
 from cytobench.leaderboards.fidelity import FidelityRecord
 from cytobench.leaderboards.fidelity_findings import of_fidelity
+from cytobench.leaderboards.ladders import ladder_tables
 from cytobench.leaderboards.results import METRICS, PRIMARY, Question, Results, failed
 from cytobench.leaderboards.statistics import RESAMPLES
 from cytobench.leaderboards.tables import Entry, Table
@@ -48,7 +49,7 @@ def warnings(results: Results, measured: Sequence[FidelityRecord] = ()) -> list[
     for one in {one.name: one for one in (*results.sources, *results.targets)}.values():
         if one.facts.absent_classes:
             found.append(f"{one.shown} has no {', no '.join(one.facts.absent_classes)}.")
-        if one.facts.nature == "synthetic" and one.facts.generator is None:
+        if one.facts.nature == "synthetic" and one.facts.generator is None and one.facts.scenes is None:
             found.append(f"{one.shown}: nobody says what generated it, so its ancestry cannot be checked.")
     for one in results.targets:
         shared = {
@@ -83,6 +84,7 @@ def findings(results: Results) -> list[Table]:
         _differences(results, "backbones", "Which backbones differ", "trained on"),
         _differences(results, "sources", "Which sources differ", "backbone"),
         *dial_tables(results),
+        *ladder_tables(results),
         *cost_tables((one.shown, one.facts.generator) for one in results.sources),
     ]
 

@@ -87,6 +87,23 @@ class Generator(Part):
     """Where it was given a time instead of steps."""
 
 
+class Scenes(Part):
+    """How cells were put into scenes."""
+
+    level: str
+    """As it was asked for."""
+    dial: float | None
+    """Where it stands among the others; None for a level that is only called by its name."""
+    cells: str
+    """The set of the central cells."""
+    around: str = ""
+    """That of the cells around them; empty: other white cells alone."""
+    config: dict[str, JsonValue]
+    """The whole level."""
+    optics: dict[str, JsonValue]
+    """The size of things."""
+
+
 class SetFacts(Part):
     """Which set of images."""
 
@@ -102,6 +119,8 @@ class SetFacts(Part):
     """Key of the artefact that holds the set."""
     generator: Generator | None = None
     """What made it; None for photographs and drawings."""
+    scenes: Scenes | None = None
+    """How its cells were put into scenes; None for single cells."""
 
 
 class Source(SetFacts):

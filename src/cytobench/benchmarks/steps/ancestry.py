@@ -12,6 +12,9 @@ from cytobench.datasets.imageset import read_table
 from cytobench.errors import IntegrityFault
 from cytobench.store import DONE, read_json
 
+CUT_CELLS = "cells"
+"""Kind of the step that cuts cells out of pictures: what is composed of them shows these pictures."""
+
 
 def ancestors(context: Context, reference: str) -> Iterator[str]:
     """Yield an artefact ``kind/key`` and all that it was made from, each once."""
@@ -36,7 +39,7 @@ def generated_from(context: Context, rows: pd.DataFrame) -> Exposure:
 
 
 def _seen(context: Context, reference: str) -> Exposure:
-    if not reference.startswith(f"{FitGenerator.kind}/") and not is_brought(reference):
+    if not reference.startswith((f"{FitGenerator.kind}/", f"{CUT_CELLS}/")) and not is_brought(reference):
         return Exposure()
     path = context.folder(reference) / SEEN
     if not path.exists():

@@ -127,7 +127,7 @@ class Test(RunStep):
 
 def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str, ...]) -> dict[str, Any]:
     counts = [images.counts(part) for part in parts]
-    generator = side.generator
+    generator, scenes = side.generator, side.scenes
     return {
         "name": side.name,
         "nature": side.nature,
@@ -135,4 +135,13 @@ def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str,
         "split_sha256": read_json(context.folder(side.split) / SPLIT)["sha256"],
         "key": side.split,
         "generator": generator and made_by(generator, side.nature_of_training or "real"),
+        "scenes": scenes
+        and records.Scenes(
+            level=scenes.level.asked,
+            dial=scenes.level.level["dial"],
+            cells=scenes.cells,
+            around=scenes.around,
+            config=scenes.level.level,
+            optics=scenes.optics,
+        ),
     }

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from cytobench.benchmarks.spec import BackboneSpec, GeneratorSpec
+from cytobench.benchmarks.spec import BackboneSpec, GeneratorSpec, SceneSpec
 from cytobench.benchmarks.steps.sets import open_set
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.datasets.imageset import ImageSet, Nature
@@ -33,7 +33,9 @@ class Side(NamedTuple):
     """Reference of the table; the same as ``images`` for a synthetic set."""
     generator: GeneratorSpec | None = None
     nature_of_training: Nature | None = None
-    """What the generator was trained on."""
+    """What the generator was trained on; where scenes are composed of cells of a set, what that set is."""
+    scenes: SceneSpec | None = None
+    """How its cells were put into scenes."""
 
 
 class Tuned(NamedTuple):

@@ -11,7 +11,7 @@ from cytobench.benchmarks import generate, publish
 from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.report import BOARD
-from cytobench.benchmarks.run import Prepared, prepare
+from cytobench.benchmarks.run import Prepared, dry_run, prepare, summary
 from cytobench.benchmarks.spec import POOLED
 from cytobench.benchmarks.steps.synthesis import SEEN, DrawSynthetic, FitGenerator
 from cytobench.benchmarks.steps.training import Train
@@ -154,6 +154,7 @@ def test_it_runs_on_drawn_cells_without_data(tmp_path: Path) -> None:
     assert [one.name for one in prepared.resolved.spec.sets] == ["phantom-a"]
     assert [one.spec.name for one in prepared.resolved.extractors] == ["thumbnails"]
     assert prepared.plan.count(FitGenerator) == 3 * 2 * 2
+    assert "0 trials, 0 records, 12 measurements" in summary(dry_run(prepared))
 
 
 @pytest.mark.parametrize(

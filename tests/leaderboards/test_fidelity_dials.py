@@ -66,6 +66,17 @@ def test_a_line_has_its_values_in_order_whatever_the_order_of_the_records(curve:
     assert found.high - found.low > 1.0, "the scatter between trainings widens the interval"
 
 
+def test_what_was_seen_and_what_was_not_are_two_lines(curve: list[FidelityRecord]) -> None:
+    again = [
+        one._replace(
+            facts=one.facts.model_copy(update={"synthetic": f"{one.facts.synthetic}-all", "reference_seen": 9})
+        )
+        for one in curve
+    ]
+    [dial] = fidelity_dials([*curve, *again])
+    assert set(dial.lines) == {"flow, seen", "flow, held out", "vae, seen", "vae, held out"}
+
+
 def test_the_table_says_what_the_records_say(curve: list[FidelityRecord]) -> None:
     [table] = fidelity_dial_tables(curve)
     assert table.head[:3] == ("seconds", "generator", "trainings")

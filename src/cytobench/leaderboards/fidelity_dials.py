@@ -34,7 +34,7 @@ class FidelityDial(NamedTuple):
     setting: str
     extractor: str
     lines: dict[str, dict[float, Point]]
-    """By generator, its other varied settings and what it is compared with: the point of each value, ascending."""
+    """By generator, its other varied settings and whether it saw the reference: the point of each value, ascending."""
 
 
 def fidelity_dials(measured: Sequence[FidelityRecord]) -> list[FidelityDial]:
@@ -63,11 +63,13 @@ def _varied(facts: FidelityFacts) -> dict[str, object]:
 
 
 def _line(facts: FidelityFacts, setting: str, everyone: Sequence[FidelityFacts]) -> str:
-    """Return what a line is called; what it is compared with is said where that differs from one to the next."""
+    """Return what a line is called; the set, and whether the generator saw it, where that differs among all."""
     assert facts.generator is not None  # only such records have a line
     others = [f"{name} {value}" for name, value in _varied(facts).items() if name != setting]
-    several = len({one.reference for one in everyone}) > 1
-    return ", ".join([facts.generator.name, *others, *([f"against {facts.reference}"] if several else [])])
+    sets = {one.generator.trained_on for one in everyone if one.generator is not None}
+    both = len({bool(one.reference_seen) for one in everyone}) > 1
+    seen = ["seen" if facts.reference_seen else "held out"] if both else []
+    return ", ".join([facts.generator.name, *others, *([facts.generator.trained_on] if len(sets) > 1 else []), *seen])
 
 
 def _point(trainings: Sequence[FidelityFacts], extractor: str) -> Point:

@@ -90,7 +90,7 @@ def test_the_table_shows_value_floor_and_reason() -> None:
     assert [entry.text for entry in drawn[:4]] == ["pbc-dcgan", "all classes", "18", "2"]
     assert [entry.text for entry in floor[:4]] == ["floor", "all classes", "18", "–"]
     by_name = dict(zip(figures.head, drawn, strict=True))
-    assert by_name["KID"].text == "2.500"
+    assert by_name["KID"].text == "2.50 ± 0.50"
     assert by_name["Fréchet distance"] == ("–", "", "n too small", "")
     assert dict(zip(figures.head, floor, strict=True))["KID"].interval == "[-0.100, 0.300]"
     assert len(copies.rows) == 2

@@ -2,10 +2,11 @@
 
 ``--set generator.seconds=600`` gives every generator the same time for all its fits on one partition; one that is
 fitted once per class has to share it among them. A step is timed once on a device and kept, so that a run that is
-repeated has the same plan.
+repeated has the same plan. Epochs become steps here, too.
 """
 
 from cytobench import registry
+from cytobench.benchmarks.epochs import learned_images, shown
 from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.benchmarks.steps.pace import TimeStep
@@ -16,29 +17,32 @@ from cytobench.progress import duration, say
 
 
 def within(resolved: Resolved, context: Context) -> Resolved:
-    """Return a run whose generators have as many steps as their seconds allow.
+    """Return a run whose generators have as many steps as their seconds allow, or as their epochs are.
 
     Raises:
         UsageFault: Not one step fits.
     """
     spec = resolved.spec
-    found = tuple(
-        _within(one, spec.image_size, spec.classes, context) if one.seconds else one for one in spec.generators
-    )
+    found = tuple(_timed(one, resolved, spec.drawn_classes, context) for one in spec.generators)
     timed = spec.model_copy(update={"generators": found})
     if spec.scenery:
-        around = tuple(
-            _within(one, spec.image_size, spec.scenery.classes, context) if one.seconds else one
-            for one in spec.scenery.generators
-        )
+        around = tuple(_timed(one, resolved, spec.scenery.classes, context) for one in spec.scenery.generators)
         timed = timed.model_copy(update={"scenery": spec.scenery.model_copy(update={"generators": around})})
     return resolved._replace(spec=timed)
 
 
-def _within(one: GeneratorSpec, image_size: int, classes: tuple[str, ...], context: Context) -> GeneratorSpec:
+def _timed(one: GeneratorSpec, resolved: Resolved, classes: tuple[str, ...], context: Context) -> GeneratorSpec:
+    fits = len(classes) if classwise(one) else 1
+    if one.seconds:
+        return _within(one, resolved.spec.image_size, classes, fits, context)
+    return shown(one, learned_images(resolved, one), fits) if one.epochs else one
+
+
+def _within(
+    one: GeneratorSpec, image_size: int, classes: tuple[str, ...], fits: int, context: Context
+) -> GeneratorSpec:
     from cytobench.generators.flops import flops
 
-    fits = len(classes) if classwise(one) else 1
     step = TimeStep(
         generator=one.name,
         config={name: value for name, value in one.config.items() if name != "steps"},

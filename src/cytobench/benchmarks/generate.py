@@ -15,7 +15,7 @@ from cytobench import interrupts, registry
 from cytobench.benchmarks.budget import within
 from cytobench.benchmarks.folders import refuse_other_content
 from cytobench.benchmarks.lookup import DEFAULT_DATA, Data
-from cytobench.benchmarks.order import Order, resolve
+from cytobench.benchmarks.order import Order, Resolved, resolve
 from cytobench.benchmarks.plan import Plan, build, synthesis
 from cytobench.benchmarks.run import writable
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
@@ -86,7 +86,7 @@ def prepare(order: Order, *, images: int, to: Path, out: Path) -> Drawing:
     resolved = resolve(order.model_copy(update={"data": data}), store)
     device = choose(order.device)
     context = Context(store, device, resolved.surveys)
-    resolved = within(resolved, context)
+    resolved = within(_from_the_whole(resolved), context)
     spec = resolved.spec
     [generator] = spec.generators
     sets = build(resolved._replace(spec=spec.model_copy(update={"generators": ()})), device, {})
@@ -95,6 +95,13 @@ def prepare(order: Order, *, images: int, to: Path, out: Path) -> Drawing:
     refuse_other_content(to, FACTS, drawn.key)
     plan = Plan((*sets.steps, *fits, drawn), sets.sides)
     return Drawing(spec, plan, tuple(fits), drawn, context, to)
+
+
+def _from_the_whole(resolved: Resolved) -> Resolved:
+    """Return the order with generators that learn from the whole training part, as nothing is tested here."""
+    spec = resolved.spec
+    found = tuple(one.model_copy(update={"learned_from": "whole"}) for one in spec.generators)
+    return resolved._replace(spec=spec.model_copy(update={"generators": found}))
 
 
 def plan_of(drawing: Drawing) -> dict[str, Any]:

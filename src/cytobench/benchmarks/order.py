@@ -1,14 +1,15 @@
 """What a user asks for, and its resolution: names looked up, files surveyed, weights found, all before any work."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cytobench import registry
 from cytobench.benchmarks import recipes, scenery
 from cytobench.benchmarks.fidelity.contract import Found, find_all
-from cytobench.benchmarks.lookup import Data, FoundSet, SetOptions, classes_of, find_sets
+from cytobench.benchmarks.lookup import DEFAULT_DATA, Data, FoundSet, SetOptions, classes_of, find_sets
 from cytobench.benchmarks.spec import (
+    POOLED,
     BackboneSpec,
     GeneratorSpec,
     Profile,
@@ -45,7 +46,7 @@ class Order(SetOptions):
     vary: dict[str, str] = {}
     """``--vary``: settings of the generators, each with several values, as ``generator.shots`` with ``1,4,16``."""
     backbones: tuple[str, ...] = ()
-    """Names or aliases; none: the protocol's."""
+    """Names or aliases; none: the protocol's, which may train no classifier."""
     protocol: str = DEFAULT_PROTOCOL
     """Which experiment."""
     profile: str = ""
@@ -61,11 +62,21 @@ class Order(SetOptions):
     settings: dict[str, str] = {}
     """``--set``: overrides of the profile, as ``training.epochs``."""
     extractors: tuple[str, ...] = ()
-    """What looks at synthetic images, as typed; ``own``, or none: a network of the run that learned from real ones."""
+    """What looks at synthetic images, as typed; none: the profile's, or ``own``, a network of the run that learned
+    from real ones."""
     seeds: int = 0
     """0: the profile's."""
     device: Asked = "auto"
     """Where to compute."""
+
+
+class _Settings(NamedTuple):
+    """Settings of generators, by name."""
+
+    before: Mapping[str, str]
+    """The protocol's."""
+    given: Mapping[str, str]
+    """The user's, which go before them."""
 
 
 class Resolved(NamedTuple):
@@ -101,9 +112,16 @@ def resolve(order: Order, store: Store) -> Resolved:
     for name in order.generators:
         if name not in registry.found("generator"):
             raise registry.unknown("generator", name, registry.names("generator"))
-    settings, others = recipes.split_settings(order.settings, order.generators, list(Profile.model_fields))
+    names_of_settings = list(Profile.model_fields)
+    settings, others = recipes.split_settings(order.settings, order.generators, names_of_settings)
+    given = recipes.presets(protocol.settings.get(profile_name, {}), order.generators)
+    before, sizes = recipes.split_settings(given, order.generators, names_of_settings)
     staged, others = scenery.split_settings(others)
-    profile = _with_settings(profile, others)
+    profile = _with_settings(profile, {**sizes, **others})
+    asked = order.extractors or profile.extractors
+    if protocol.pairs == "none":
+        _check_measured(order, asked)
+        order = order.model_copy(update={"data": order.data or (Data(name=DEFAULT_DATA[0]),)})
     fold = _fold(order.fold)
     sets = find_sets(
         _without(order, order.distractors),
@@ -114,8 +132,8 @@ def resolve(order: Order, store: Store) -> Resolved:
     classes = classes_of(order.classes, sets)
     _check_names(order, [one.name for one in sets])
     backbones, weights = _backbones(order, profile)  # imports torch, so it comes after all that can fail fast
-    composed, around = _scenery(order, profile, settings, staged, sets, store)
-    looking = find_all([text for text in order.extractors if text != OWN])
+    composed, around = _scenery(order, protocol, profile, _Settings(before, settings), staged, sets, store)
+    looking = find_all([text for text in asked if text != OWN])
     spec = RunSpec(
         protocol_name=order.protocol,
         protocol=protocol,
@@ -124,7 +142,9 @@ def resolve(order: Order, store: Store) -> Resolved:
         classes=classes,
         sets=tuple(_set_spec(one) for one in sets),
         fold=fold,
-        generators=_generators(order, profile, settings, tuple(one.name for one in sets), classes),
+        generators=_generators(
+            order, protocol, profile, _Settings(before, settings), tuple(one.name for one in sets), classes
+        ),
         synthetic=profile.synthetic,
         scenery=composed,
         train_per_class=profile.train_per_class,
@@ -144,7 +164,7 @@ def resolve(order: Order, store: Store) -> Resolved:
         surveys,
         weights | {one.spec.sha256: one.path for one in looking},
         looking,
-        own_network=OWN in order.extractors or not order.extractors,
+        own_network=OWN in asked or not asked,
         around=around.step if around else None,
     )
 
@@ -163,6 +183,21 @@ def _completed(order: Order, protocol: Protocol, profile: str) -> Order:
     return order.model_copy(update=found)
 
 
+def _check_measured(order: Order, extractors: Sequence[str]) -> None:
+    """Refuse what does not go with a protocol that trains no classifier."""
+    if order.backbones:
+        raise UsageFault(f"protocol {order.protocol} trains no classifier", fix="leave --backbones out")
+    if order.composers:
+        raise UsageFault(f"protocol {order.protocol} measures single cells", fix="leave --composer out")
+    if not order.generators:
+        raise UsageFault(f"protocol {order.protocol} measures what generators draw", fix="--generator vae,dcgan,ddpm")
+    if not extractors or OWN in extractors:
+        raise UsageFault(
+            f"protocol {order.protocol} trains no classifier, so that no network of the run can look",
+            fix="--extractor inception, or another of `cytobench list extractors`",
+        )
+
+
 def _without(order: Order, one: Data | None) -> Order:
     """Return an order whose label maps are of other sets than one."""
     maps = {name: text for name, text in order.label_map.items() if one is None or name != one.name}
@@ -171,8 +206,9 @@ def _without(order: Order, one: Data | None) -> Order:
 
 def _scenery(
     order: Order,
+    protocol: Protocol,
     profile: Profile,
-    settings: Mapping[str, str],
+    settings: _Settings,
     staged: scenery.Settings,
     sets: tuple[FoundSet, ...],
     store: Store,
@@ -189,7 +225,14 @@ def _scenery(
     classes = tuple(sorted(around.counts)) if around else ()
     generators = (
         recipes.resolve(
-            order.generators, settings, order.vary, profile=profile, trained_on=around.name, classes=classes
+            order.generators,
+            settings.given,
+            order.vary,
+            profile=profile,
+            trained_on=around.name,
+            classes=classes,
+            before=settings.before,
+            learned_from=(protocol.learned_from,),
         )
         if around
         else ()
@@ -280,16 +323,23 @@ def _training(profile: Profile) -> dict[str, Any]:
 
 
 def _generators(
-    order: Order, profile: Profile, settings: Mapping[str, str], names: tuple[str, ...], classes: tuple[str, ...]
+    order: Order,
+    protocol: Protocol,
+    profile: Profile,
+    settings: _Settings,
+    names: tuple[str, ...],
+    classes: tuple[str, ...],
 ) -> tuple[GeneratorSpec, ...]:
     if not order.generators:
-        if settings or order.vary or (order.generate_from and not order.composers) or order.shots_from:
+        if settings.given or order.vary or (order.generate_from and not order.composers) or order.shots_from:
             raise UsageFault("settings of a generator are given, but no generator", fix="--generator NAME")
         return ()
     learned = order.generate_from or names[0]
     found = recipes.resolve(
-        order.generators, settings, order.vary, profile=profile, trained_on=learned, classes=classes,
-        only=recipes.listed(Path(order.shots_from)) if order.shots_from else (),
+        order.generators, settings.given, order.vary, profile=profile, trained_on=learned,
+        classes=(POOLED,) if protocol.pooled else classes,
+        only=recipes.listed(Path(order.shots_from)) if order.shots_from else (), before=settings.before,
+        learned_from=(protocol.learned_from, *(("whole",) if protocol.held_out else ())),
     )  # fmt: skip
     for one in found:
         if one.set_name in names:

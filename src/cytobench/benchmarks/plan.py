@@ -6,7 +6,7 @@ from typing import NamedTuple
 from cytobench.benchmarks import scenery
 from cytobench.benchmarks.fidelity.contract import ExtractorSpec
 from cytobench.benchmarks.order import Resolved
-from cytobench.benchmarks.spec import GeneratorSpec, RunSpec, SetSpec
+from cytobench.benchmarks.spec import GeneratorSpec, LearnedFrom, RunSpec, SetSpec
 from cytobench.benchmarks.steps.features import CLASSIFIER, ExtractFeatures
 from cytobench.benchmarks.steps.fidelity import REAL, SYNTHETIC, MeasureFidelity, role
 from cytobench.benchmarks.steps.leaks import CheckAncestry
@@ -14,7 +14,14 @@ from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.scenes import ScenePart
 from cytobench.benchmarks.steps.sets import FreezeSplit
 from cytobench.benchmarks.steps.step import RunStep
-from cytobench.benchmarks.steps.synthesis import WHOLE, DrawSynthetic, FitGenerator, Part, classwise
+from cytobench.benchmarks.steps.synthesis import (
+    EVERYTHING,
+    WHOLE,
+    DrawSynthetic,
+    FitGenerator,
+    Part,
+    classwise,
+)
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train, Tuned
 from cytobench.datasets.splits import PARTITIONS
@@ -113,7 +120,8 @@ def build(resolved: Resolved, device: Device, tuned: Mapping[str, Tuned]) -> Pla
     for rank, generator in enumerate(spec.generators):
         learned = next(side for side in sides if side.name == generator.trained_on)
         made = [
-            synthesis(spec, generator, learned, _parts(spec, number), number) for number in range(spec.synthetic.fits)
+            synthesis(spec, generator, learned, _parts(spec, generator.learned_from, number), number)
+            for number in range(spec.synthetic.fits)
         ]
         steps += [step for fits, drawn in made for step in (*fits, drawn)]
         drawings += [(generator, learned, fits, drawn) for fits, drawn in made]
@@ -158,10 +166,12 @@ def _split(spec: RunSpec, one: SetSpec, images: RunStep, near: FindNear | None) 
     )
 
 
-def _parts(spec: RunSpec, number: int) -> tuple[Part, ...]:
+def _parts(spec: RunSpec, learned_from: LearnedFrom, number: int) -> tuple[Part, ...]:
     """Return what training number ``number`` of a generator draws; only the first draws what is tested on."""
     a, b = PARTITIONS
-    a = WHOLE if spec.protocol.learned_from == "whole" else a
+    a = {"half": a, "whole": WHOLE, "everything": EVERYTHING}[learned_from]
+    if spec.protocol.pairs == "none":
+        return (Part("train", a, spec.synthetic.train),)
     learned = (Part("train", a, spec.synthetic.train), Part("val", a, spec.synthetic.val))
     tested = number == 0 and spec.protocol.pairs != "photographed"
     return (*learned, Part("test", b, spec.synthetic.test)) if tested else learned
@@ -169,14 +179,16 @@ def _parts(spec: RunSpec, number: int) -> tuple[Part, ...]:
 
 def _scene_parts(spec: RunSpec, number: int) -> tuple[ScenePart, ...]:
     """Return what training number ``number`` of a generator is composed into: as many scenes as it draws cells."""
-    return tuple(ScenePart(part.split, part.images) for part in _parts(spec, number))
+    return tuple(ScenePart(part.split, part.images) for part in _parts(spec, spec.protocol.learned_from, number))
 
 
 def _around(spec: RunSpec, rank: int, around: Side, number: int) -> tuple[list[FitGenerator], DrawSynthetic]:
     """Return the fits and the drawing of what lies around the cells of a generator: by another one of its kind."""
     assert spec.scenery is not None
     alike = spec.model_copy(update={"classes": spec.scenery.classes})
-    return synthesis(alike, spec.scenery.generators[rank], around, _parts(spec, number), number)
+    return synthesis(
+        alike, spec.scenery.generators[rank], around, _parts(spec, spec.protocol.learned_from, number), number
+    )
 
 
 def synthesis(
@@ -191,7 +203,7 @@ def synthesis(
         parts: What is drawn.
         number: Which of several independent trainings.
     """
-    each = classwise(generator)
+    each = classwise(generator) and not spec.protocol.pooled
     groups = [(label,) for label in spec.classes] if each else [spec.classes]
     fits = {
         f"{partition}/{group[0]}" if each else partition: FitGenerator(
@@ -203,6 +215,7 @@ def synthesis(
             nature=source.nature,
             classes=group,
             partition=partition,
+            pooled=spec.protocol.pooled,
             only=generator.only,
             number=number,
             seed=spec.seed,
@@ -215,7 +228,7 @@ def synthesis(
         name=generator.set_name,
         generator=generator.name,
         image_size=spec.image_size,
-        classes=spec.classes,
+        classes=spec.drawn_classes,
         parts=parts,
         number=number,
         seed=spec.seed,
@@ -292,11 +305,14 @@ def _fidelity(resolved: Resolved, made: _Made, trials: list[Train], device: Devi
             **{name: step.reference for name, step in looks.items()},
             **{f"fit {number}": fit.reference for number, fit in enumerate(fits) if fit.partition == part},
         },
+        protocol=spec.protocol_name,
+        profile=spec.profile,
         name=drawn.name,
         number=drawn.number,
         generator=generator,
         nature=learned.nature,
         classes=spec.classes,
+        pooled=spec.protocol.pooled,
         image_size=spec.image_size,
         extractors=tuple(asked),
         seed=spec.seed,

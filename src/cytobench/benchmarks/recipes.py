@@ -1,6 +1,7 @@
 """Which generators a run fits: plug-ins, their settings, and the settings that are varied from one to the next."""
 
 import itertools
+import json
 import math
 import re
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cytobench import registry
-from cytobench.benchmarks.spec import GeneratorSpec, Profile, fitted
+from cytobench.benchmarks.spec import GeneratorSpec, LearnedFrom, Profile, fitted
 from cytobench.errors import UsageFault
 from cytobench.progress import say
 
@@ -21,6 +22,27 @@ ALL = "generator"
 
 SECONDS = "seconds"
 """A setting that every generator has beside its own: the time that it may take, instead of ``steps``."""
+
+EPOCHS = "epochs"
+"""Likewise: how often it sees as many images as there are, instead of ``steps``."""
+
+LENGTHS = ("steps", SECONDS, EPOCHS)
+"""How long a generator learns: one of these takes the place of another."""
+
+
+def presets(tables: Mapping[str, Any], generators: Sequence[str]) -> dict[str, str]:
+    """Return the settings of a protocol as ``--set`` would give them, without those of generators that are not run.
+
+    Args:
+        tables: Values, or tables of them by their first word.
+        generators: Those of the run.
+    """
+    found: dict[str, str] = {}
+    for head, value in tables.items():
+        named = {f"{head}.{tail}": one for tail, one in value.items()} if isinstance(value, dict) else {head: value}
+        found |= {name: json.dumps(one, ensure_ascii=False) for name, one in named.items()}  # scalars as in TOML
+    strangers = registry.found("generator").keys() - set(generators)
+    return {name: text for name, text in found.items() if name.partition(".")[0] not in strangers}
 
 
 def split_settings(
@@ -54,6 +76,8 @@ def resolve(
     trained_on: str,
     classes: tuple[str, ...],
     only: tuple[str, ...] = (),
+    before: Mapping[str, str] | None = None,
+    learned_from: Sequence[LearnedFrom] = ("half",),
 ) -> tuple[GeneratorSpec, ...]:
     """Return the generators of a run: every one with every combination of the values that are varied.
 
@@ -65,6 +89,8 @@ def resolve(
         trained_on: The set that they learn from.
         classes: The label space.
         only: Names of the only files that they may see; empty: all.
+        before: Settings that the others go before, as a protocol's.
+        learned_from: What every one learns from; once for each of these, the second time held out.
 
     Raises:
         UsageFault: A setting that does not fit, or two sets of one name.
@@ -78,22 +104,26 @@ def resolve(
     notes: dict[str, None] = {}  # each is said once
     for name in generators:
         for values in _combinations(_of(name, varied)):
-            mine = {**_of(name, settings), **values}
-            seconds = _seconds(mine.pop(SECONDS, "0"))
+            mine = _laid(*_layers(name, before or {}), *_layers(name, settings), values)
+            seconds, epochs = _amount(mine.pop(SECONDS, "0"), SECONDS), _amount(mine.pop(EPOCHS, "0"), EPOCHS)
             known = _looked_up(name, mine, profile, classes)
             notes |= dict.fromkeys(known.notes)
-            found.append(
+            plain = "-".join([trained_on, name, *(f"{key}{_plain(text)}" for key, text in values.items())])
+            found += [
                 GeneratorSpec(
                     name=name,
-                    set_name="-".join([trained_on, name, *(f"{key}{_plain(text)}" for key, text in values.items())]),
+                    set_name=f"{plain}-held-out" if again else plain,
                     base=known.base,
                     varied={key: value_of(text) for key, text in values.items()},
                     seconds=seconds,
+                    epochs=epochs,
+                    learned_from=learned,
                     config=known.config.model_dump(mode="json"),
                     trained_on=trained_on,
                     only=only,
                 )
-            )
+                for again, learned in enumerate(learned_from)
+            ]
     for note in notes:
         say(f"note: {note}")
     twice = [one.set_name for one in found if sum(other.set_name == one.set_name for other in found) > 1]
@@ -128,18 +158,43 @@ def value_of(text: str) -> Any:
         return text
 
 
-def _seconds(text: str) -> float:
+def _amount(text: str, of: str) -> float:
     value = value_of(text)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise UsageFault(f"{ALL}.{SECONDS}={text}: it is no time", fix=f"seconds, as {ALL}.{SECONDS}=600")
+        what = "time" if of == SECONDS else "number of epochs"
+        raise UsageFault(f"{ALL}.{of}={text}: it is no {what}", fix=f"{of}, as {ALL}.{of}=20")
     return float(value)
 
 
 def _of(generator: str, settings: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of one generator without their heads, its own before everyone's."""
+    return _laid(*_layers(generator, settings))
+
+
+def _layers(generator: str, settings: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return everyone's settings without their head, then those of one generator."""
+    return [
+        {name.partition(".")[2]: text for name, text in settings.items() if name.partition(".")[0] == head}
+        for head in (ALL, generator)
+    ]
+
+
+def _laid(*layers: Mapping[str, str]) -> dict[str, str]:
+    """Return settings laid over one another, the last on top; a length that a layer gives covers all below.
+
+    Raises:
+        UsageFault: Two lengths in one layer.
+    """
     found: dict[str, str] = {}
-    for head in (ALL, generator):
-        found |= {name.partition(".")[2]: text for name, text in settings.items() if name.partition(".")[0] == head}
+    for layer in layers:
+        lengths = [name for name in LENGTHS if name in layer]
+        if len(lengths) > 1:
+            raise UsageFault(
+                f"{' and '.join(lengths)} of a generator are given at once", fix="say once how long it learns"
+            )
+        if lengths:
+            found = {name: text for name, text in found.items() if name not in LENGTHS}
+        found |= layer
     return found
 
 

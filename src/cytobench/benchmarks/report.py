@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cytobench.benchmarks.plan import Plan
-from cytobench.benchmarks.spec import RunSpec
+from cytobench.benchmarks.spec import LearnedFrom, RunSpec
 from cytobench.benchmarks.steps.sets import CHECKED, SPLIT, CheckSets, FreezeSplit
 from cytobench.benchmarks.steps.step import Context
 from cytobench.benchmarks.steps.training import Side, open_side
@@ -57,13 +57,16 @@ def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: st
     """
     records = tuple(read(context.store.folder(step)) for step in plan.records if step.reference not in lost)
     reasons = list(dict.fromkeys(lost.values()))
-    if not records:
+    measured = [fidelity.read(context.store.folder(step)) for step in plan.fidelity if step.reference not in lost]
+    if not (measured if spec.protocol.pairs == "none" else records):
         raise TrialFault(f"nothing was finished: {'; '.join(reasons)}", fix="see the generator's settings (--set)")
     used = [*choices(spec, plan, context), *(f"missing because a step failed: {reason}" for reason in reasons)]
     sides = [side for side in plan.sides if side.split not in lost]
-    shown = [side for side in sides if side.nature != "real" and not (side.scenes and side.scenes.photographs)]
-    galleries = {side.name: gallery(context, side, spec.classes) for side in shown}
-    measured = [fidelity.read(context.store.folder(step)) for step in plan.fidelity if step.reference not in lost]
+    galleries = {
+        side.name: gallery(context, side, spec.drawn_classes if side.generator else spec.classes)
+        for side in sides
+        if side.nature != "real" and not (side.scenes and side.scenes.photographs)
+    }
     board = write_board(
         records,
         folder / BOARD,
@@ -85,19 +88,24 @@ def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: st
 
 def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
     """Return every choice about the data that was used, as sentences."""
-    said: list[str] = []
+    said = [f"known flaw of protocol {spec.protocol_name}: {flaw}" for flaw in spec.protocol.flaws]
     for step in plan.steps:
         if isinstance(step, FreezeSplit):
             facts = read_json(context.store.folder(step) / SPLIT)
             said += [f"{step.name}: {note}" for note in facts["notes"]]
         if isinstance(step, CheckSets):
             said += read_json(context.store.folder(step) / CHECKED)["notes"]
-    for one in dict.fromkeys((one.name, one.trained_on, one.base) for one in spec.generators):
-        name, learned, base = one
-        said.append(
-            f"{name}{f', beginning with {base},' if base else ''} learned from the training part of {learned} alone: "
-            + _halves(spec)
-        )
+    for one in dict.fromkeys((one.name, one.trained_on, one.base, one.learned_from) for one in spec.generators):
+        name, learned, base, part = one
+        began = f"{name}{f', beginning with {base},' if base else ''} learned from"
+        if part == "everything":
+            said.append(f"{began} all images of {learned}, its test part, too")
+        else:
+            said.append(f"{began} the training part of {learned} alone: {_halves(spec, part)}")
+    if spec.protocol.pooled:
+        said.append(f"all classes were learned and compared as one: {', '.join(spec.classes)}")
+    for shown in (one for one in spec.generators if one.epochs):
+        said.append(f"{shown.set_name}: {shown.epochs:g} epochs, {shown.config['steps']:,} steps of a fit")
     for timed in (one for one in spec.generators if one.seconds):
         said.append(
             f"{timed.set_name}: {timed.config['steps']:,} steps of a fit, as many as {timed.seconds:g} s allow on this "
@@ -106,9 +114,8 @@ def choices(spec: RunSpec, plan: Plan, context: Context) -> list[str]:
     if spec.scenery:
         said += _staged(spec)
     if spec.generators and spec.synthetic.fits > 1:
-        said.append(
-            f"every generator was trained {spec.synthetic.fits} times; trials of other seeds learned from other ones"
-        )
+        learners = "" if spec.protocol.pairs == "none" else "; trials of other seeds learned from other ones"
+        said.append(f"every generator was trained {spec.synthetic.fits} times{learners}")
     return said
 
 
@@ -124,10 +131,10 @@ def _staged(spec: RunSpec) -> list[str]:
     return [f"{cells} was put into scenes, level {names}: cells of a part into scenes of that part, with {others}"]
 
 
-def _halves(spec: RunSpec) -> str:
-    if spec.protocol.learned_from == "whole":
+def _halves(spec: RunSpec, learned_from: LearnedFrom) -> str:
+    if learned_from == "whole":
         return "all of it"
-    tested = spec.protocol.pairs != "photographed"
+    tested = spec.protocol.pairs not in ("photographed", "none")
     return "partition a for synthetic training images" + (", partition b for synthetic test images" if tested else "")
 
 

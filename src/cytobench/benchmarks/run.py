@@ -79,6 +79,7 @@ def dry_run(prepared: Prepared) -> dict[str, Any]:
         "backbones": [one.model_dump() for one in prepared.resolved.spec.backbones],
         "trials": len(plan.trials),
         "records": len(plan.records),
+        "measurements": len(plan.fidelity),
         "classes": list(prepared.resolved.spec.classes),
         "estimated_seconds_of_trials": round(sum(seconds.values())),
         "estimated_bytes": sum(estimate.bytes(step) for step in waiting),
@@ -230,7 +231,7 @@ def summary(plan: dict[str, Any]) -> str:
             for name, labels in plan["labels"].items()
         ),
         *(f"backbone {b['asked']}: {b['library']}/{b['model']}, weights {b['weights']}" for b in plan["backbones"]),
-        f"{plan['trials']} trials, {plan['records']} records",
+        f"{plan['trials']} trials, {plan['records']} records, {plan['measurements']} measurements of synthetic sets",
         f"estimated: trials about {duration(plan['estimated_seconds_of_trials'])}; "
         f"disk {plan['estimated_bytes'] / 1e6:.0f} MB of {plan['free_bytes'] / 1e6:.0f} MB free",
     ]

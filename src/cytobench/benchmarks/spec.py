@@ -12,6 +12,10 @@ from cytobench.device import Asked
 from cytobench.errors import UsageFault
 
 Table = TypeVar("Table", bound=BaseModel)
+LearnedFrom = Literal["half", "whole", "everything"]
+"""What a generator sees of a set: one half of its training part, all of that, or all images of the set."""
+POOLED = "cell"
+"""The one class that all labels are where a protocol pools them."""
 
 
 class Frozen(BaseModel):
@@ -25,16 +29,26 @@ class Protocol(Frozen):
 
     title: str
     """One line for lists and boards."""
-    pairs: Literal["same", "all", "photographed"]
+    pairs: Literal["same", "all", "photographed", "none"]
     """``same``: every source on its own test part; ``all``: on every target's; ``photographed``: on those of sets that
-    no generator made."""
-    learned_from: Literal["half", "whole"] = "half"
-    """Of a set's training part: generators of synthetic training images learn from one half of it, so that those of
-    synthetic test images have another; or from the whole, where no synthetic test set is drawn."""
+    no generator made; ``none``: no classifier is trained, and what generators draw is measured alone."""
+    learned_from: LearnedFrom = "half"
+    """Generators of synthetic training images learn from one half of a set's training part, so that those of synthetic
+    test images have another; or from the whole of it, where no synthetic test set is drawn; or from everything, the
+    test part, too, where nothing is tested: then they are compared with images that they saw."""
+    held_out: bool = False
+    """Where generators learn from everything: fit each once more on the training part alone, and compare what that
+    draws with the test part, which it did not see."""
+    pooled: bool = False
+    """Whether generators learn all labels as one class, where no classifier is trained."""
     ratios: tuple[float, float, float]
     """Shares of train, val and test where a split is drawn."""
     reference: str = ""
     """The publication that the protocol follows."""
+    flaws: tuple[str, ...] = ()
+    """What is known to be wrong with it, in sentences; boards say so."""
+    settings: dict[str, dict[str, Any]] = {}
+    """By profile: settings as ``--set`` takes them, in tables by their first word, before which the user's go."""
     generators: tuple[str, ...] = ()
     """What draws cells where the order names nothing."""
     backbones: dict[str, tuple[str, ...]] = {}
@@ -46,10 +60,15 @@ class Protocol(Frozen):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        if self.learned_from == "whole" and self.pairs != "photographed":
+        if self.learned_from == "whole" and self.pairs not in ("photographed", "none"):
             raise ValueError(
-                'learned_from = "whole" leaves nothing to draw a synthetic test set from: pairs must be "photographed"'
+                'learned_from = "whole" leaves nothing to draw a synthetic test set from: pairs must be '
+                '"photographed" or "none"'
             )
+        if self.pairs != "none" and (self.learned_from == "everything" or self.pooled):
+            raise ValueError('learned_from = "everything" and pooled leave nothing to test: pairs must be "none"')
+        if self.held_out and self.learned_from != "everything":
+            raise ValueError('held_out is for learned_from = "everything"')
         return self
 
     @field_validator("ratios")
@@ -96,6 +115,8 @@ class Profile(Frozen):
     """At most so many real training images per class; 0 takes all."""
     train_of_class: dict[str, int] = {}
     """Likewise for single classes, where they differ: a study of a starved class."""
+    extractors: tuple[str, ...] = ()
+    """What looks at synthetic images where ``--extractor`` says nothing; empty: a network of the run."""
     smaller: dict[str, str] = {}
     """Aliases that mean a smaller network of the same family here; said when used, boards print what was trained."""
 
@@ -128,8 +149,13 @@ class GeneratorSpec(Frozen):
     """Its values of the settings in which the run's generators differ (``--vary``)."""
     seconds: float = Field(default=0, ge=0)
     """What all its fits on one partition may take together on the run's device; 0: the steps are in ``config``."""
+    epochs: float = Field(default=0, ge=0)
+    """How often its fits on one partition together are shown as many images as that has; 0: the steps are in
+    ``config``."""
+    learned_from: LearnedFrom = "half"
+    """What it sees of the set."""
     fits: int = 0
-    """How many these are, where they were given seconds."""
+    """How many fits on one partition there are, where they were given seconds or epochs."""
     training_flops: int = 0
     """Floating point operations of these fits; likewise."""
     image_flops: int = 0
@@ -237,6 +263,11 @@ class RunSpec(Frozen):
     """Root of all named seeds."""
     device: Asked
     """As asked for."""
+
+    @property
+    def drawn_classes(self) -> tuple[str, ...]:
+        """The classes that generators tell apart."""
+        return (POOLED,) if self.protocol.pooled else self.classes
 
 
 def load_protocol(name: str) -> Protocol:

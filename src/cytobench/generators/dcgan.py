@@ -55,6 +55,8 @@ class DcganConfig(GeneratorConfig):
     """What is altered in all that the discriminator sees, real or drawn: translation, cutout, colour."""
     strength: float = Field(default=1.0, ge=0, le=2)
     """Of these alterations; 1 for the ranges of Zhao et al. 2020."""
+    betas: tuple[float, float] = (0.5, 0.99)
+    """Decay of Adam's averages of the slope and of its square, per step."""
     average: float
     """Decay of the moving average of the generator's weights, per step."""
     precision: Precision = "auto"
@@ -99,9 +101,9 @@ class Dcgan:
         config = self.config
         drawer, judge = seeded(seed, lambda: (self._drawer(), self._judge()))
         average = copy.deepcopy(drawer).requires_grad_(False)
-        draw_step = torch.optim.Adam(drawer.parameters(), lr=config.learning_rate, betas=(0.5, 0.99), fused=True)
+        draw_step = torch.optim.Adam(drawer.parameters(), lr=config.learning_rate, betas=config.betas, fused=True)
         judge_step = torch.optim.Adam(
-            judge.parameters(), lr=config.discriminator_rate * config.learning_rate, betas=(0.5, 0.99), fused=True
+            judge.parameters(), lr=config.discriminator_rate * config.learning_rate, betas=config.betas, fused=True
         )
 
         def learn(real: Tensor, _classes: Tensor, source: torch.Generator) -> Tensor:

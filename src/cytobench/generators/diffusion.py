@@ -48,6 +48,8 @@ class DiffusionConfig(GeneratorConfig):
     """T, the steps from a clean image to pure noise."""
     gamma: float | None = Field(default=5.0, gt=0)
     """Where min-SNR weighting cuts: steps with less noise than that count less; null weighs all alike."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Decay of Adam's averages of the slope and of its square, per step."""
     average: float = Field(ge=0, lt=1)
     """Decay of the moving average of the weights, per step; its horizon is 1 / (1 − average) steps."""
     sampler: Literal["dpm-solver++", "unipc", "ancestral"] = "dpm-solver++"
@@ -170,7 +172,7 @@ def train(
     if len(images):
         network.look_at(images, labels)
     average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, betas=config.betas, fused=True)
     no_class = network.unet.label.num_embeddings - 1 if network.unet.label is not None else 0
 
     def learn(clean: Tensor, classes: Tensor, source: torch.Generator) -> Tensor:

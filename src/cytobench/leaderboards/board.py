@@ -7,17 +7,17 @@ from typing import NamedTuple
 from cytobench.errors import IntegrityFault
 from cytobench.leaderboards import fidelity_text
 from cytobench.leaderboards.canvas import Drawing
-from cytobench.leaderboards.evaluation import evaluate
+from cytobench.leaderboards.evaluation import evaluate, untested
 from cytobench.leaderboards.exports import plain, to_csv, to_json, to_markdown
 from cytobench.leaderboards.fidelity import FidelityRecord, in_order
+from cytobench.leaderboards.fidelity_dials import fidelity_dial_figures
 from cytobench.leaderboards.fidelity_tables import HOW as FIDELITY_HOW
-from cytobench.leaderboards.fidelity_tables import board_tables
 from cytobench.leaderboards.figures import figures
 from cytobench.leaderboards.findings import HOW, findings, warnings
 from cytobench.leaderboards.page import Content, page, versions
 from cytobench.leaderboards.record import FACTS, Record, read
 from cytobench.leaderboards.sample_grid import Gallery, sample_grid
-from cytobench.leaderboards.tables import networks, same_dataset, sets
+from cytobench.leaderboards.tables import Table, networks, same_dataset, sets
 from cytobench.store import DONE, write_bytes, write_json
 
 __all__ = ["BoardFiles", "Gallery", "load_records", "readme", "write_board"]
@@ -74,7 +74,7 @@ def write_board(
     """Write a board and return where its files are.
 
     Args:
-        records: What it is made from, in any order.
+        records: What it is made from, in any order; none where no classifier was trained, and fidelity alone is shown.
         out: The folder; files of an earlier board are replaced one by one.
         title: Its headline.
         command: The command line that made it.
@@ -86,11 +86,12 @@ def write_board(
         UsageFault: The records cannot share a board.
         IntegrityFault: One of them must not be shown.
     """
-    results = evaluate(records)
+    known = in_order(measured)
+    results = evaluate(records) if records else untested(known)
     names = tuple(galleries)
     samples = tuple(sample_grid(name, gallery, names=names) for name, gallery in galleries.items())
-    known = in_order(measured)
-    content = Content(title, command, tuple(choices), results, tuple(figures(results)), samples, known)
+    drawn = (*figures(results), *fidelity_dial_figures(known))
+    content = Content(title, command, tuple(choices), results, drawn, samples, known)
     files = BoardFiles(
         out / "README.md",
         out / "board.csv",
@@ -104,7 +105,7 @@ def write_board(
     write_bytes(files.csv, to_csv(results).encode())
     if files.fidelity is not None:
         write_bytes(files.fidelity, fidelity_text.to_csv([one.facts for one in known]).encode())
-    header = {"title": title, "command": command, "choices": list(choices), "warnings": warnings(results)}
+    header = {"title": title, "command": command, "choices": list(choices), "warnings": warnings(results, known)}
     figured = {"fidelity": [fidelity_text.to_json(one) for one in known]} if known else {}
     write_json(files.json, {**header, **to_json(results), **figured})
     write_bytes(files.html, page(content).encode())
@@ -121,28 +122,49 @@ def readme(content: Content) -> str:
         "Made from records alone; `index.html` is the same board as a page.",
         _fenced(content.command),
     ]
-    said = warnings(results)
+    said = warnings(results, content.measured)
     if said:
         lines.append("\n".join(["> **Before you read a number**", ">", *(f"> - {plain(line)}" for line in said)]))
-    lines += [*_pictures(content.figures[:1]), "## What can be said"]
-    lines += [to_markdown(table) for table in findings(results)]
-    lines.append("## Trained and tested on the same set")
-    lines += [to_markdown(table) for table in same_dataset(results)] or [
-        "No backbone was tested on the set that it was trained on."
-    ]
-    lines.append("## Every source on every target\n\nIn bold: trained and tested on the same set.")
-    lines += [to_markdown(table) for _, tables in content.cross for table in tables]
+    lines += _pictures(content.figures[:1])
+    if results.records:
+        lines += _tested(content)
     if content.measured:
         lines.append(f"## Fidelity\n\n{plain(FIDELITY_HOW)}")
-        lines += [to_markdown(table) for table in board_tables(content.measured)]
-    lines += ["## What was run on what", to_markdown(sets(results)), to_markdown(networks(results))]
+        lines += [to_markdown(table) for table in content.fidelity]
+    lines.append("## What was run on what")
+    lines += [to_markdown(table) for table in (*_used(content), *content.makers)]
     if content.choices:
         lines.append("### Choices\n\n" + _bullets(content.choices))
     if content.samples:
         lines += ["## Samples", *_pictures(content.samples)]
-    lines += ["## Details", *_pictures(content.figures[1:]), "## How it was computed\n\n" + _bullets(HOW)]
-    lines.append("### Versions and devices\n\n" + _bullets([f"{name}: {value}" for name, value in versions(results)]))
+    if content.figures[1:]:
+        lines += ["## Details", *_pictures(content.figures[1:])]
+    if results.records:
+        lines.append("## How it was computed\n\n" + _bullets(HOW))
+    computed = versions(results, content.measured)
+    lines.append("### Versions and devices\n\n" + _bullets([f"{name}: {value}" for name, value in computed]))
     return "\n\n".join(line.strip("\n") for line in lines) + "\n"
+
+
+def _tested(content: Content) -> list[str]:
+    """Return what classifiers did."""
+    results = content.results
+    return [
+        "## What can be said",
+        *(to_markdown(table) for table in findings(results)),
+        "## Trained and tested on the same set",
+        *(
+            [to_markdown(table) for table in same_dataset(results)]
+            or ["No backbone was tested on the set that it was trained on."]
+        ),
+        "## Every source on every target\n\nIn bold: trained and tested on the same set.",
+        *(to_markdown(table) for _, tables in content.cross for table in tables),
+    ]
+
+
+def _used(content: Content) -> list[Table]:
+    """Return what was trained and tested on, where anything was."""
+    return [sets(content.results), networks(content.results)] if content.results.records else []
 
 
 def _fenced(command: str) -> str:

@@ -1,12 +1,18 @@
 """What generators that were given a time made of it."""
 
-from cytobench.leaderboards.results import ImageSetSummary, Results
+from collections.abc import Iterable
+
+from cytobench.leaderboards.record import Generator
 from cytobench.leaderboards.tables import Entry, Table
 
 
-def cost_tables(results: Results) -> list[Table]:
-    """Return a table with a row for each synthetic set whose generator was given seconds; none where there is none."""
-    rows = [row for one in results.sources if (row := _row(one)) is not None]
+def cost_tables(made: Iterable[tuple[str, Generator | None]]) -> list[Table]:
+    """Return a table with a row for each synthetic set whose generator was given seconds; none where there is none.
+
+    Args:
+        made: Sets by the name that is shown, and what drew each; one that is named again counts once.
+    """
+    rows = [row for shown, generator in dict(made).items() if (row := _row(shown, generator)) is not None]
     if not rows:
         return []
     return [
@@ -20,13 +26,12 @@ def cost_tables(results: Results) -> list[Table]:
     ]
 
 
-def _row(one: ImageSetSummary) -> tuple[Entry, ...] | None:
-    generator = one.facts.generator
+def _row(shown: str, generator: Generator | None) -> tuple[Entry, ...] | None:
     if generator is None or generator.cost is None:
         return None
     cost = generator.cost
     return (
-        Entry(one.shown),
+        Entry(shown),
         Entry(generator.name),
         Entry(f"{cost.seconds:g}"),
         Entry(str(cost.fits)),

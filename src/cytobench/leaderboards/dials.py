@@ -1,5 +1,6 @@
 """What a setting of the generators does: scores on sets that no generator made, over the values that were tried."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cytobench.leaderboards.canvas import COLOURS, Drawing, Frame, canvas, grid, label_inches, short, what
@@ -126,12 +127,17 @@ def _labels(dial: Dial) -> list[str]:
     return [f"{one.name} itself" for one in dial.real]
 
 
-def _panel(axes: "Axes", results: Results, dial: Dial, backbone: str, target: ImageSetSummary) -> None:
-    values = sorted({value for line in dial.lines.values() for value in line})
+def value_axis(axes: "Axes", tried: Sequence[float]) -> None:
+    """Mark the values that were tried, on a logarithmic axis where they span much."""
+    values = sorted(set(tried))
     if values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC:
         axes.set_xscale("log")
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.minorticks_off()
+
+
+def _panel(axes: "Axes", results: Results, dial: Dial, backbone: str, target: ImageSetSummary) -> None:
+    value_axis(axes, [value for line in dial.lines.values() for value in line])
     for number_of_line, (name, line) in enumerate(dial.lines.items()):
         found = [(value, results.entries.get((backbone, one.name, target.name))) for value, one in line.items()]
         points = [(value, one.estimates[PRIMARY]) for value, one in found if one is not None and one.seeds]

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cytobench.errors import UsageFault
 from cytobench.leaderboards.admission import admit
+from cytobench.leaderboards.fidelity import FidelityRecord
 from cytobench.leaderboards.metrics import confusion, predicted, score
 from cytobench.leaderboards.record import Record, SetFacts
 from cytobench.leaderboards.results import (
@@ -53,6 +55,29 @@ def evaluate(records: Sequence[Record]) -> Results:
         entries,
         tuple(comparisons),
         tuple(admitted),
+    )
+
+
+def untested(measured: Sequence[FidelityRecord]) -> Results:
+    """Return what a board shows where no classifier was trained: which experiment it was, and nothing tested.
+
+    Raises:
+        UsageFault: Nothing was measured either.
+    """
+    if not measured:
+        raise UsageFault("there are no records", fix="a board is made from at least one")
+    facts = [one.facts for one in measured]
+    classes = dict.fromkeys(label for one in facts for label in one.classes)
+    return Results(
+        ", ".join(dict.fromkeys(one.protocol for one in facts)),
+        ", ".join(dict.fromkeys(one.profile for one in facts)),
+        tuple(classes),
+        backbones=(),
+        sources=(),
+        targets=(),
+        entries={},
+        comparisons=(),
+        records=(),
     )
 
 

@@ -46,6 +46,8 @@ class Line(Part):
     """A class, or ``all classes``: as many images of each as on the other side."""
     n: int = Field(ge=0)
     """Images on each of the three sides: reference, synthetic, floor."""
+    floor_n: int | None = Field(default=None, ge=0)
+    """Images on both sides of the floor where there are fewer than n; None: n."""
     metric: Metric
     """Which figure."""
     found: Reading | None
@@ -102,6 +104,10 @@ class FidelityFacts(Part):
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     """Version of this layout."""
+    protocol: str = ""
+    """Name of the experiment; empty outside of a run, and in records of earlier versions."""
+    profile: str = ""
+    """Its size; likewise."""
     synthetic: str
     """The synthetic set."""
     number: int = Field(default=0, ge=0)
@@ -110,6 +116,8 @@ class FidelityFacts(Part):
     """What drew it; None when nobody says."""
     reference: str
     """The images that it is compared with, in words."""
+    reference_seen: int = Field(default=0, ge=0)
+    """Of the reference, images that the generator learned from: these it may have learned by heart."""
     floor: str
     """Other images of the same set, in words."""
     image_size: int = Field(ge=1)

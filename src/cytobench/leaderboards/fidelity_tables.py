@@ -24,7 +24,8 @@ HOW = (
     "is the same figure of other images of the reference's own set, real or drawn as they are, against the same "
     "reference, at the same n: in a run, of those that the generator may learn from. It is what a perfect generator "
     "reaches. Intervals are 95 %, from what every single image contributes (jackknife), about the value that sets of "
-    "this size have on average. Over several trainings the value is their mean, and their scatter widens the interval."
+    "this size have on average. Over several trainings the value is their mean, ± their standard deviation as "
+    "publications state it (of these trainings alone), and their scatter widens the interval."
 )
 
 
@@ -74,15 +75,17 @@ def _lines(facts: FidelityFacts, extractor: str, scope: str) -> dict[Metric, Lin
 def _rows(name: str, scope: str, trainings: Sequence[dict[Metric, Line]]) -> list[tuple[Entry, ...]]:
     if not trainings:
         return []
-    n = " / ".join(dict.fromkeys(str(next(iter(one.values())).n) for one in trainings))
+    first = [next(iter(one.values())) for one in trainings]
+    n = " / ".join(dict.fromkeys(str(line.n) for line in first))
+    floor_n = " / ".join(dict.fromkeys(str(line.n if line.floor_n is None else line.floor_n) for line in first))
     head = (Entry(scope), Entry(n), Entry(str(len(trainings))))
     drawn = [[one[metric] for one in trainings if metric in one] for metric in METRICS]
     found = tuple(
-        reading(mean([line.found for line in some]))._replace(note="; ".join(dict.fromkeys(line.note for line in some)))
+        trained([line.found for line in some])._replace(note="; ".join(dict.fromkeys(line.note for line in some)))
         for some in drawn
     )
     floor = tuple(reading(mean([line.floor for line in some])) for some in drawn)
-    return [(Entry(name), *head, *found), (Entry("floor"), *head[:2], Entry("–"), *floor)]
+    return [(Entry(name), *head, *found), (Entry("floor"), head[0], Entry(floor_n), Entry("–"), *floor)]
 
 
 def mean(readings: Sequence[Reading | None]) -> Reading | None:
@@ -102,6 +105,27 @@ def mean(readings: Sequence[Reading | None]) -> Reading | None:
     down = sum(one.value - one.low for one in known) / len(known)
     up = sum(one.high - one.value for one in known) / len(known)
     return Reading(value=value, low=value - math.hypot(down, scatter), high=value + math.hypot(up, scatter))
+
+
+def trained(readings: Sequence[Reading | None]) -> Entry:
+    """Return the mean over trainings as a field; of two or more with its ± and as many digits as that has."""
+    found = mean(readings)
+    if found is None or len(readings) < 2:
+        return reading(found)
+    scatter = math.sqrt(sum((one.value - found.value) ** 2 for one in readings if one) / len(readings))
+    return reading(found)._replace(text=with_scatter(found.value, scatter))
+
+
+def with_scatter(value: float, scatter: float) -> str:
+    """Return a mean and its standard deviation, which has two digits that count.
+
+    >>> with_scatter(201.7312, 0.2345), with_scatter(0.05123, 0.0004), with_scatter(3.0, 0.0)
+    ('201.73 ± 0.23', '0.05123 ± 0.00040', '3.000 ± 0')
+    """
+    if scatter == 0.0:
+        return f"{number(value)} ± 0"
+    decimals = max(0, 1 - math.floor(math.log10(scatter)))
+    return f"{value:,.{decimals}f} ± {scatter:,.{decimals}f}"
 
 
 def reading(found: Reading | None) -> Entry:
@@ -133,6 +157,22 @@ def problem_table(problems: Sequence[tuple[str, Problem]]) -> Table:
     )
     said = "" if rows else "None of what is looked for was found: collapsed, exploded, copied, too few images."
     return Table("Problems", said, ("set", "problem", "images", "what was seen"), rows)
+
+
+def makers(records: Sequence[FidelityRecord]) -> list[Table]:
+    """Return what drew the sets that were measured, and from what; nothing where nobody says."""
+    rows: dict[tuple[str, ...], None] = {}
+    for facts in (one.facts for one in records if one.facts.generator is not None):
+        maker = facts.generator
+        assert maker is not None
+        started = f", beginning with {maker.base}" if maker.base else ""
+        learned = f"{maker.trained_on} ({maker.nature_of_training})"
+        settings = [str(maker.config.get(name, "–")) for name in ("steps", "batch", "learning_rate")]
+        rows[facts.synthetic, f"{maker.name}{started}", learned, *settings, f"{facts.images['synthetic']:,}"] = None
+    if not rows:
+        return []
+    head = ("set", "generator", "learned from", "steps of a fit", "batch", "learning rate", "images")
+    return [Table("Generators", "", head, tuple(tuple(Entry(one) for one in row) for row in rows))]
 
 
 def copy_table(tests: Sequence[tuple[str, CopyTest]]) -> Table:

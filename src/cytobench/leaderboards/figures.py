@@ -9,7 +9,9 @@ from cytobench.leaderboards.results import Results
 
 
 def figures(results: Results) -> list[Drawing]:
-    """Return every figure that is drawn from records."""
+    """Return every figure that is drawn from records; none where there are none."""
+    if not results.records:
+        return []
     drawn = [
         source_by_target(results),
         *dial_figures(results),

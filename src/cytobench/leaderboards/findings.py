@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from cytobench.leaderboards.costs import cost_tables
 from cytobench.leaderboards.dials import dial_tables
+from cytobench.leaderboards.fidelity import FidelityRecord
+from cytobench.leaderboards.fidelity_findings import of_fidelity
 from cytobench.leaderboards.ladders import ladder_tables
 from cytobench.leaderboards.results import METRICS, PRIMARY, Question, Results, failed
 from cytobench.leaderboards.statistics import RESAMPLES
@@ -24,9 +26,14 @@ HOW = (
 """How the numbers were made, for readers."""
 
 
-def warnings(results: Results) -> list[str]:
-    """Return what a reader must know before any number."""
-    found = []
+def warnings(results: Results, measured: Sequence[FidelityRecord] = ()) -> list[str]:
+    """Return what a reader must know before any number.
+
+    Args:
+        results: What was tested.
+        measured: What was measured of synthetic sets.
+    """
+    found = of_fidelity(measured, alone=not results.records)
     if results.preliminary:
         found.append("Preliminary: some results come from one seed only. They are not ranked.")
     drawn = sorted({one.shown for one in (*results.sources, *results.targets) if one.facts.nature == "phantom"})
@@ -79,7 +86,7 @@ def findings(results: Results) -> list[Table]:
         _differences(results, "sources", "Which sources differ", "backbone"),
         *dial_tables(results),
         *ladder_tables(results),
-        *cost_tables(results),
+        *cost_tables((one.shown, one.facts.generator) for one in results.sources),
     ]
 
 

@@ -8,10 +8,14 @@ from typing import NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from cytobench.leaderboards.canvas import Drawing
-from cytobench.leaderboards.fidelity import FidelityRecord
+from cytobench.leaderboards.costs import cost_tables
+from cytobench.leaderboards.fidelity import FidelityFacts, FidelityRecord
+from cytobench.leaderboards.fidelity_dials import fidelity_dial_tables
 from cytobench.leaderboards.fidelity_tables import HOW as FIDELITY_HOW
-from cytobench.leaderboards.fidelity_tables import board_tables
+from cytobench.leaderboards.fidelity_tables import board_tables, makers
 from cytobench.leaderboards.findings import HOW, findings, warnings
+from cytobench.leaderboards.nearness import nearness_tables
+from cytobench.leaderboards.record import RecordFacts
 from cytobench.leaderboards.results import METRICS, Results
 from cytobench.leaderboards.tables import (
     CROSS_METRICS,
@@ -45,6 +49,21 @@ class Content(NamedTuple):
         """SOURCE × TARGET tables by the name of their metric."""
         return [(METRICS[metric], source_by_target(self.results, metric=metric)) for metric in CROSS_METRICS]
 
+    @property
+    def fidelity(self) -> list[Table]:
+        """What was measured of synthetic sets: which are nearer, what settings do, and every figure."""
+        return [
+            *nearness_tables(self.measured),
+            *fidelity_dial_tables(self.measured),
+            *board_tables(self.measured),
+        ]
+
+    @property
+    def makers(self) -> list[Table]:
+        """What drew the sets that were measured; what it was given, too, where no finding says so."""
+        made = [(one.facts.synthetic, one.facts.generator) for one in self.measured]
+        return [*makers(self.measured), *([] if self.results.records else cost_tables(made))]
+
 
 def page(content: Content) -> str:
     """Return the page's HTML; every name in it is escaped."""
@@ -54,27 +73,33 @@ def page(content: Content) -> str:
     return template.render(
         content=content,
         results=results,
-        warnings=warnings(results),
-        findings=findings(results),
-        how=HOW,
+        warnings=warnings(results, content.measured),
+        findings=findings(results) if results.records else [],
+        how=HOW if results.records else (),
         sets=sets(results),
         networks=networks(results),
         same_dataset=same_dataset(results),
         classes=[(backbone, per_class(results, backbone)) for backbone in results.backbones],
-        versions=versions(results),
+        versions=versions(results, content.measured),
         figures=_embedded(content.figures),
         samples=_embedded(content.samples),
-        fidelity=board_tables(content.measured),
+        fidelity=content.fidelity,
         fidelity_how=FIDELITY_HOW,
+        makers=content.makers,
+        details=bool(content.figures[1:] or results.records),
     )
 
 
-def versions(results: Results) -> list[tuple[str, str]]:
+def versions(results: Results, measured: Sequence[FidelityRecord] = ()) -> list[tuple[str, str]]:
     """Return what the numbers were computed with: every package and device, with all values that occur."""
     found: dict[str, set[str]] = {}
-    for record in results.records:
-        for kind, facts in (("", record.facts.versions), ("device ", record.facts.device)):
-            for name, value in facts.items():
+    everything: list[RecordFacts | FidelityFacts] = [
+        *(one.facts for one in results.records),
+        *(one.facts for one in measured),
+    ]
+    for facts in everything:
+        for kind, known in (("", facts.versions), ("device ", facts.device)):
+            for name, value in known.items():
                 found.setdefault(f"{kind}{name}", set()).add("not installed" if value is None else str(value))
     return [(name, ", ".join(sorted(values))) for name, values in sorted(found.items())]
 

@@ -48,29 +48,44 @@ def steps(classes: tuple[str, ...], extractors: int) -> int:
     return len(_scopes(classes)) * extractors
 
 
-def measure(sides: Sides, classes: tuple[str, ...], *, few: bool, seed: int, tick: Tick = unheard) -> Measured:
+def measure(
+    sides: Sides,
+    classes: tuple[str, ...],
+    *,
+    few: bool,
+    smaller_floor: bool = False,
+    seed: int,
+    tick: Tick = unheard,
+) -> Measured:
     """Return every figure of every class and of all together, each beside its floor at the same n, and the problems.
 
     Args:
         sides: What is compared, with the features of every extractor.
         classes: Names of the codes.
         few: Give Fréchet distances of fewer images than features, too, and mark them.
+        smaller_floor: Where the floor's side has fewer images, compare it at its own n, and leave the others theirs.
         seed: Decides which images of a larger side are taken.
         tick: Told after each class and extractor.
     """
     named = {REFERENCE: sides.reference, FLOOR: sides.floor, SYNTHETIC: sides.synthetic}
-    rows = matched(named, len(classes), seed=seed)
-    equal = {name: side.taken(rows[name]) for name, side in named.items()}
+    apart = [{REFERENCE, SYNTHETIC}, {REFERENCE, FLOOR}] if smaller_floor else [set(named), set(named)]
+    equal = [
+        {name: named[name].taken(rows) for name, rows in matched(some, len(classes), seed=seed).items()}
+        for some in ({name: side for name, side in named.items() if name in both} for both in apart)
+    ]
     lines: list[Line] = []
     found = _of_all_pixels(sides, classes)
     for extractor in sides.synthetic.features:
         for code, scope in _scopes(classes):
-            chosen = {
-                name: side.features[extractor][_rows(side.codes, code)].astype(np.float64)
-                for name, side in equal.items()
-            }
+            chosen, beside = (
+                {
+                    name: side.features[extractor][_rows(side.codes, code)].astype(np.float64)
+                    for name, side in some.items()
+                }
+                for some in equal
+            )
             found += problems.of_features(chosen[REFERENCE], chosen[SYNTHETIC], extractor, scope)
-            lines += _lines(chosen, extractor, scope, few=few, seed=seed)
+            lines += _lines(chosen, beside, extractor, scope, few=few, seed=seed)
             tick(1, f"{extractor}, {scope}")
     found += problems.of_lines(lines)
     found += _too_few(lines)
@@ -97,12 +112,20 @@ def _of_all_pixels(sides: Sides, classes: tuple[str, ...]) -> list[Problem]:
 
 
 def _lines(
-    features: dict[str, NDArray[np.float64]], extractor: str, scope: str, *, few: bool, seed: int
+    features: dict[str, NDArray[np.float64]],
+    beside: dict[str, NDArray[np.float64]],
+    extractor: str,
+    scope: str,
+    *,
+    few: bool,
+    seed: int,
 ) -> Iterator[Line]:
-    n = len(features[REFERENCE])
+    """Yield every figure; ``beside`` holds what the floor is of."""
+    n, floor_n = len(features[REFERENCE]), len(beside[REFERENCE])
     drawing = seed_for(seed, "pieces", extractor, scope)
     found = _figures(features[REFERENCE], features[SYNTHETIC], few=few, seed=drawing)
-    floor = _figures(features[REFERENCE], features[FLOOR], few=few, seed=drawing)
+    floor = _figures(beside[REFERENCE], beside[FLOOR], few=few, seed=drawing)
+    own = "" if floor_n == n else "floor: "
     for metric in METRICS:
         yield Line(
             extractor=extractor,
@@ -111,7 +134,8 @@ def _lines(
             metric=metric,
             found=_reading(found[metric]),
             floor=_reading(floor[metric]),
-            note=found[metric].note or floor[metric].note,
+            note=found[metric].note or (floor[metric].note and f"{own}{floor[metric].note}"),
+            floor_n=None if floor_n == n else floor_n,
         )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cytobench import registry
-from cytobench.benchmarks.spec import GeneratorSpec
+from cytobench.benchmarks.spec import POOLED, GeneratorSpec
 from cytobench.benchmarks.steps.brought import SEEN as SEEN
 from cytobench.benchmarks.steps.sets import SPLIT, open_set
 from cytobench.benchmarks.steps.step import Context, RunStep
@@ -23,6 +23,7 @@ from cytobench.seeds import seed_for
 from cytobench.store import PARTIAL, atomic, write_json
 
 WHOLE = "train"  # both partitions
+EVERYTHING = "all"  # and the other parts
 BLOCK = 4  # chunks that are drawn between two saves
 
 
@@ -46,7 +47,9 @@ class FitGenerator(RunStep):
     """The classes that it learns, in the order of its codes."""
     partition: str
     """a or b: disjoint halves of train, so that synthetic train and test images come from different cells; or train,
-    both of them."""
+    both of them; or all, every part of the set."""
+    pooled: bool = False
+    """Whether all classes are learned as one."""
     only: tuple[str, ...] = ()
     """Names of the only files that it may see; empty: all of the partition."""
     number: int = 0
@@ -60,6 +63,7 @@ class FitGenerator(RunStep):
     def title(self) -> str:
         """Return what is done."""
         what = self.classes[0] if len(self.classes) == 1 else f"{len(self.classes)} classes"
+        what += " as one" if self.pooled else ""
         return f"fit {self.generator} on {self.set_name}/{self.partition}, {what}{_numbered(self.number)}"
 
     def run(self, context: Context, folder: Path) -> None:
@@ -69,11 +73,12 @@ class FitGenerator(RunStep):
         )
         mine = self._seen(source.table)
         images = np.asarray(source.pixels[mine["row"].to_numpy().astype(np.int64)])
-        labels = np.array([self.classes.index(label) for label in mine["label"]], dtype=np.int64)
+        told_apart = (POOLED,) if self.pooled else self.classes
+        labels = np.array([0 if self.pooled else self.classes.index(one) for one in mine["label"]], dtype=np.int64)
         kind = registry.load("generator", self.generator)
         config = kind.config_type.model_validate(self.config)
-        told = {"class_names": self.classes} if kind.conditioning == "prompt" else {}
-        model = kind(config, image_size=self.image_size, classes=len(self.classes), device=context.torch_device, **told)
+        told = {"class_names": told_apart} if kind.conditioning == "prompt" else {}
+        model = kind(config, image_size=self.image_size, classes=len(told_apart), device=context.torch_device, **told)
         with task(self.title(), config.steps) as work:
             seed = seed_for(self.seed, "generator", self.number, self.partition, *self.classes)
             model.fit(images, labels, seed=seed, partial=folder / PARTIAL, tick=work.advance)
@@ -84,7 +89,9 @@ class FitGenerator(RunStep):
 
     def _seen(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of a set that are learned from."""
-        part = table["split"] == "train" if self.partition == WHOLE else table["partition"] == self.partition
+        part = {WHOLE: table["split"] == "train", EVERYTHING: table["split"] != ""}.get(
+            self.partition, table["partition"] == self.partition
+        )
         mine = table[part & table["label"].isin(self.classes)]
         what = f"partition {self.partition} of {self.set_name} has {len(mine)} image(s) of {', '.join(self.classes)}"
         if len(mine) < 2:

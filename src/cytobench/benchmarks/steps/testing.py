@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cytobench.benchmarks.steps.ancestry import ancestors, composed_of, generated_from
+from cytobench.benchmarks.steps.maker import made_by
 from cytobench.benchmarks.steps.sets import SPLIT
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.training import FITTED, Side, Train, open_side
@@ -135,23 +136,7 @@ def _set_facts(context: Context, side: Side, images: ImageSet, parts: tuple[str,
         "split_sha256": read_json(context.folder(side.split) / SPLIT)["sha256"],
         "key": side.split,
         "told": side.nature == "synthetic" and bool((images.table["generator_run"] != "").all()),
-        "generator": generator
-        and records.Generator(
-            name=generator.name,
-            base=generator.base,
-            varied=generator.varied,
-            config=generator.config,
-            trained_on=generator.trained_on,
-            nature_of_training=side.nature_of_training or "real",
-            cost=records.Cost(
-                seconds=generator.seconds,
-                fits=generator.fits,
-                training_flops=generator.training_flops,
-                image_flops=generator.image_flops,
-            )
-            if generator.seconds
-            else None,
-        ),
+        "generator": generator and made_by(generator, side.nature_of_training or "real"),
         "scenes": scenes
         and records.Scenes(
             level=scenes.level.asked,

@@ -7,7 +7,6 @@ test on never share a cell.
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -21,13 +20,14 @@ from cytobench.benchmarks.run import writable
 from cytobench.benchmarks.spec import Frozen, fitted
 from cytobench.benchmarks.steps.ancestry import told_of
 from cytobench.benchmarks.steps.near import FindNear
+from cytobench.benchmarks.steps.scenes import cut_part
 from cytobench.benchmarks.steps.sets import FreezeSplit, ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.code_version import code_version
 from cytobench.composers.composer import Composer, Optics
 from cytobench.composers.levels import Level, level_of
-from cytobench.composers.library import Library, cut
-from cytobench.datasets.assignment import assign, shuffled
+from cytobench.composers.library import Library
+from cytobench.datasets.assignment import assign
 from cytobench.datasets.drawn import as_drawn
 from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table
 from cytobench.datasets.made import TOLD
@@ -35,7 +35,7 @@ from cytobench.datasets.readers.listing import COMPOSED
 from cytobench.datasets.splits import SPLITS
 from cytobench.device import choose
 from cytobench.errors import DataFault, TrialFault, UsageFault
-from cytobench.progress import say, task
+from cytobench.progress import say
 from cytobench.seeds import seed_for
 from cytobench.store import (
     Store,
@@ -255,19 +255,7 @@ def _part_of(one: FoundSet, composition: Composition) -> pd.DataFrame:
 def _library(one: FoundSet, table: pd.DataFrame, composition: Composition, diameter: float) -> Library:
     crops, pixels = composition.crops, read_pixels(composition.context.folder(one.step.reference))
     seed = seed_for(composition.order.seed, "cells", one.name)
-    order = sorted(table.index, key=lambda row: shuffled(str(table.at[row, "id"]), seed))
-    table = table.loc[order]
-    with task(f"cut out cells of {one.name}", len(table)) as work:
-
-        def pictures() -> Any:
-            for row in table["row"].astype(int):
-                work.advance()
-                yield np.asarray(pixels[row])
-
-        library = cut(pictures(), list(table["label"]), list(table["id"]), diameter=diameter, most=crops.per_class)
-    out = ", ".join(f"{count} {why}" for why, count in library.left_out.items())
-    if out:
-        say(f"note: {one.name}: {len(library.names)} cells; left out because the object in the middle {out}")
+    library = cut_part(pixels, table, one.name, diameter=diameter, seed=seed, most=crops.per_class)
     if library.enlarged > 1.1:
         say(
             f"note: {one.name}: its cells are enlarged {library.enlarged:.1f} times; `--set crops.size=…` takes "

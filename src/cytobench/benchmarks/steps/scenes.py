@@ -114,28 +114,44 @@ class CutCells(RunStep):
             table = table[table["split"] == self.part]
             if role == CENTRES:
                 table = table[table["label"].isin(self.classes)]
-            seed = seed_for(self.seed, "cells", name)
-            table = table.loc[sorted(table.index, key=lambda row: shuffled(str(table.at[row, "id"]), seed))]
-            library = self._library(context, role, name, table, optics.pixels(diameter))
+            pixels = read_pixels(context.folder(self.inputs[f"{role} images"]))
+            what, seed = f"{name}, {self.part}", seed_for(self.seed, "cells", name)
+            library = cut_part(pixels, table, what, diameter=optics.pixels(diameter), seed=seed)
             shelf.put(folder, role, library)
             shown = table.set_index("id").loc[list(dict.fromkeys(library.names))].reset_index()
             used.append(shown[["id", "label", "group", "pixel_sha256", "generator_run"]].assign(set=name))
         write_table(folder / SEEN, pd.concat(used))
 
-    def _library(self, context: Context, role: str, name: str, table: pd.DataFrame, diameter: float) -> Library:
-        pixels = read_pixels(context.folder(self.inputs[f"{role} images"]))
-        with task(f"cut cells out of {name}, {self.part}", len(table)) as work:
 
-            def pictures() -> Iterator[NDArray[np.uint8]]:
-                for row in table["row"].astype(int):
-                    work.advance()
-                    yield np.asarray(pixels[row])
+def cut_part(
+    pixels: NDArray[np.uint8], table: pd.DataFrame, what: str, *, diameter: float, seed: int, most: int = 0
+) -> Library:
+    """Return the cells of some pictures of a set, with progress, and say what could not be cut out.
 
-            library = cut(pictures(), list(table["label"]), list(table["id"]), diameter=diameter)
-        out = ", ".join(f"{count} {why}" for why, count in library.left_out.items())
-        if out:
-            say(f"note: {name}, {self.part}: {len(library.names)} cells; left out because what is in the middle {out}")
-        return library
+    Args:
+        pixels: Of the whole set.
+        table: Which of its pictures.
+        what: They are, for people.
+        diameter: What the median cell's diameter will be, pixels.
+        seed: Of the order in which they are taken.
+        most: Cells of each class that are kept; 0 keeps all.
+
+    Raises:
+        DataFault: A class without a cell that can be cut out.
+    """
+    table = table.loc[sorted(table.index, key=lambda row: shuffled(str(table.at[row, "id"]), seed))]
+    with task(f"cut cells out of {what}", len(table)) as work:
+
+        def pictures() -> Iterator[NDArray[np.uint8]]:
+            for row in table["row"].astype(int):
+                work.advance()
+                yield np.asarray(pixels[row])
+
+        library = cut(pictures(), list(table["label"]), list(table["id"]), diameter=diameter, most=most)
+    out = ", ".join(f"{count} {why}" for why, count in library.left_out.items())
+    if out:
+        say(f"note: {what}: {len(library.names)} cells; left out because the object in the middle {out}")
+    return library
 
 
 class ScenePart(NamedTuple):

@@ -20,7 +20,7 @@ from cytobench.cli_options import (
     pairs,
     set_options,
 )
-from cytobench.errors import TrialFault
+from cytobench.errors import TrialFault, UsageFault
 
 
 @click.command()
@@ -82,6 +82,7 @@ from cytobench.errors import TrialFault
 def run(**options: Any) -> None:
     """Generate, train, test and write the leaderboard; repeat the command to go on after a stop."""
     from cytobench.benchmarks.order import Order
+    from cytobench.benchmarks.spec import load_protocol
     from cytobench.progress import say
 
     say(f"cytobench {__version__}: looking at what was asked for")
@@ -107,6 +108,9 @@ def run(**options: Any) -> None:
         seeds=options["seeds"],
         device=options["device"],
     )
+    protocol = load_protocol(order.protocol)
+    if not (order.backbones or protocol.backbones) and protocol.pairs != "none":
+        raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
     _carry_out(order, options["out"], options["executor"], options["dry_run"], options["as_json"], None)
 
 

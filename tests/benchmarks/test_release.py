@@ -216,7 +216,9 @@ def test_a_changed_set_is_not_run_on_and_the_file_is_named(run: Path, order: Ord
 def test_measured_it_tells_what_its_generators_saw(run: Path, tmp_path: Path) -> None:
     """By its identity or its folder, as `run --data` takes it."""
     folder = published(run)
-    seen = {row for *_, row in thaw(folder, "cells", expected=None, verified=False).listing.ancestry.seen}  # type: ignore[union-attr]
+    ancestry = thaw(folder, "cells", expected=None, verified=False).listing.ancestry
+    assert ancestry is not None
+    seen = {row.pixel_sha256 for row in ancestry.seen}
     for synthetic in ("cells@v1", f"mine={folder}"):
         facts = evaluate(Asking(f"x={tmp_path / 'x'}", synthetic, ("thumbnails",)), tmp_path / "out").facts
         assert facts.synthetic in ("cells", "mine")

@@ -164,7 +164,6 @@ def test_scenes_of_a_run_become_a_frozen_set(three: Prepared) -> None:
         ({"settings": {"level.nmber": "[1, 2]"}}, "nmber"),
         ({"settings": {"optics.image_size": "96"}}, "as large as its images"),
         ({"distractors": Data(name="phantom-a")}, "already"),
-        ({"backbones": ()}, "--backbones names none"),
     ],
 )
 def test_what_cannot_be_composed_is_said_before_any_work(

@@ -48,8 +48,6 @@ def prepare(order: Order, out: Path) -> Prepared:
     writable(out)
     store = Store(out / "store")
     resolved = resolve(order, store)
-    if not resolved.spec.backbones and resolved.spec.protocol.pairs != "none":
-        raise UsageFault("--backbones names none", fix="--backbones resnet50,vit,swin")
     device = choose(order.device)
     context = Context(store, device, resolved.surveys, weights=resolved.weights)
     with disk_faults(out):

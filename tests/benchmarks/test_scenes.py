@@ -137,6 +137,11 @@ def test_the_cells_of_scenes_can_be_drawn_by_a_generator(doors: Path, tmp_path: 
         own = set(frozen.loc[frozen["partition"] == half, "pixel_sha256"])
         assert own <= behind[split]
     assert not behind["train"] & behind["test"]
+    told = freeze(done.folder, "drawn")
+    names = sorted(path.name for path in (Path(told["folder"]) / "images").iterdir())
+    assert names == ["phantom-a-ddpm-base", "phantom-a-ddpm-complex"]
+    card = (Path(told["folder"]) / "README.md").read_text()
+    assert "Drawn by the generator ddpm" in card
 
 
 def test_scenes_of_a_run_become_a_frozen_set(three: Prepared) -> None:

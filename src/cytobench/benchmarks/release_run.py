@@ -77,15 +77,16 @@ def of_run(run: Path, *, sets: Sequence[str], title: str) -> Offer:
 def _synthetic(store: Path, steps: Sequence[str], spec: Mapping[str, Any]) -> dict[str, Published]:
     """Return every set that a generator of the run drew."""
     recipes = {one["set_name"]: one for one in spec["generators"]}
+    around = {one["set_name"] for one in (spec.get("scenery") or {}).get("generators", ())}
     found = {}
     for reference in steps:
         if not reference.startswith(f"{DrawSynthetic.kind}/"):
             continue
         folder, done = _artefact(store, reference)
         facts = done["specification"]
-        recipe = recipes.get(facts["name"])
-        if recipe is None:  # what lies around the central cells of scenes is no set by itself
+        if facts["name"] in around:  # what lies around the central cells of scenes is no set by itself
             continue
+        recipe = recipes[facts["name"]]
         name = facts["name"] + (f"-training-{facts['number'] + 1}" if facts["number"] else "")
         partition = {split: half for split, half, _ in facts["parts"] if half in PARTITIONS}
         table = read_table(folder / TABLE)

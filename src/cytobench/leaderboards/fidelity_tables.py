@@ -122,7 +122,7 @@ def with_scatter(value: float, scatter: float) -> str:
     >>> with_scatter(201.7312, 0.2345), with_scatter(0.05123, 0.0004), with_scatter(3.0, 0.0)
     ('201.73 ± 0.23', '0.05123 ± 0.00040', '3.000 ± 0')
     """
-    if scatter == 0.0:
+    if scatter <= 1e-9 * abs(value):
         return f"{number(value)} ± 0"
     decimals = max(0, 1 - math.floor(math.log10(scatter)))
     return f"{value:,.{decimals}f} ± {scatter:,.{decimals}f}"

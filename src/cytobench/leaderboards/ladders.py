@@ -137,7 +137,7 @@ def _figure(results: Results, ladder: Ladder) -> Drawing:
     title = f"Harder scenes: {METRICS[PRIMARY]} over the dial of levels, with 95 % intervals"
     names = [short(one.shown, 40) for one in ladder.sources]
     frame = Frame(
-        left=0.55, right=0.6 + label_inches(names), top=0.6, bottom=0.5, across=0.35, down=0.6, above=0.3
+        left=0.55, right=0.95 + label_inches(names), top=0.6, bottom=0.5, across=0.35, down=0.6, above=0.3
     )  # fmt: skip
     with canvas() as (figure, png):
         panels = grid(

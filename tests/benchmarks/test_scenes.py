@@ -1,6 +1,7 @@
 """Scenes in a whole run: cells of every part into scenes of that part, at several levels, and what the guard knows."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from cytobench.benchmarks.order import Order, resolve
 from cytobench.benchmarks.release import freeze
 from cytobench.benchmarks.run import Prepared, prepare
 from cytobench.benchmarks.steps.ancestry import generated_from
+from cytobench.benchmarks.steps.brought import SEEN, bring, is_composition
 from cytobench.benchmarks.steps.scenes import ComposeScenes, CutCells, annotations
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
+from cytobench.datasets.frozen.thaw import thaw
 from cytobench.datasets.imageset import PIXELS, TABLE, read_table
 from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.leaderboards.record import read
@@ -157,6 +160,25 @@ def test_scenes_of_a_run_become_a_frozen_set(three: Prepared) -> None:
     assert all((folder / one["file_name"]).is_file() for one in found["images"])
     assert {one["central"] for one in found["annotations"]} == {True, False}
     assert "Scenes of level 0.5" in (folder / "README.md").read_text()
+
+
+def test_frozen_scenes_are_no_test_of_what_learned_from_their_cells(three: Prepared, tmp_path: Path) -> None:
+    """The composer's mark has to outlive publication: only then does the guard compare the cells themselves."""
+    folder = Path(freeze(three.folder, "two-levels")["folder"])
+    found = thaw(folder, "frozen", expected=None, verified=True).listing.ancestry
+    assert found is not None
+    runs = bring(tmp_path, "images/x", found)
+    assert len(set(runs)) == 3  # one library of cells for each part
+    assert all(is_composition(run) for run in runs)
+
+
+def test_what_stands_behind_scenes_is_proven_before_it_is_published(three: Prepared, tmp_path: Path) -> None:
+    shutil.copytree(three.folder.parent.parent, tmp_path / "out")
+    cut = next(step for step in three.plan.steps if isinstance(step, CutCells))
+    seen = tmp_path / "out" / "store" / cut.reference / SEEN
+    seen.write_text("".join(seen.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(IntegrityFault, match="was edited since it was computed"):
+        freeze(tmp_path / "out" / "runs" / three.folder.name, "edited")
 
 
 @pytest.mark.parametrize(

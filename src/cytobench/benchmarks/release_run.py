@@ -9,13 +9,13 @@ import pandas as pd
 from cytobench.benchmarks import publish
 from cytobench.benchmarks.offer import Offer, story_of
 from cytobench.benchmarks.run import COMMAND, PLAN, SPEC
-from cytobench.benchmarks.steps.ancestry import ancestors, told_of
-from cytobench.benchmarks.steps.brought import FITS, is_brought
+from cytobench.benchmarks.steps.ancestry import ancestors, tells, told_of
+from cytobench.benchmarks.steps.brought import FITS
 from cytobench.benchmarks.steps.scenes import ComposeScenes
 from cytobench.benchmarks.steps.scenes import annotations as annotations_of
 from cytobench.benchmarks.steps.sets import FreezeSplit
 from cytobench.benchmarks.steps.step import Context
-from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
+from cytobench.benchmarks.steps.synthesis import DrawSynthetic
 from cytobench.datasets.frozen.coco import adopt, instances
 from cytobench.datasets.frozen.edition import SEEN, Published
 from cytobench.datasets.imageset import TABLE, ImageSet, read_pixels, read_table
@@ -87,13 +87,12 @@ def _synthetic(store: Path, steps: Sequence[str], spec: Mapping[str, Any]) -> di
         if facts["name"] in around:  # what lies around the central cells of scenes is no set by itself
             continue
         recipe = recipes[facts["name"]]
-        name = facts["name"] + (f"-training-{facts['number'] + 1}" if facts["number"] else "")
+        name = _titled(facts)
         partition = {split: half for split, half, _ in facts["parts"] if half in PARTITIONS}
         table = read_table(folder / TABLE)
         table["partition"] = table["split"].map(partition).fillna("")
         images = ImageSet(name, "synthetic", tuple(facts["classes"]), table, read_pixels(folder))
-        fits = sorted(done["inputs"].values())
-        seen = _seen(store, fits)
+        seen = _seen(store, done)
         nature = next(one["nature"] for one in spec["sets"] if one["name"] == recipe["trained_on"])
         found[name] = Published(images, story_of(recipe, seen, nature), seen)
     return found
@@ -102,15 +101,13 @@ def _synthetic(store: Path, steps: Sequence[str], spec: Mapping[str, Any]) -> di
 def _composed(store: Path, scenes: Sequence[Artefact], spec: Mapping[str, Any]) -> dict[str, Published]:
     """Return every set of scenes that the run composed of drawn cells."""
     found = {}
-    context = Context(Store(store), Device("cpu", "", 1))  # nothing is computed
     drawn = {one["set_name"]: one for one in spec["generators"]}
     for folder, done in scenes:
         facts = done["specification"]
         if facts["photographs"]:
             continue
         table = read_table(folder / TABLE)
-        told = [told_of(context, cells) for cells in sorted(done["inputs"].values())]
-        seen = pd.concat(told, ignore_index=True)[list(SEEN)].drop_duplicates()
+        seen = _seen(store, done)
         story = [
             f"Scenes of level {facts['asked']}: {facts['level']['title']}. In the middle of each is a cell of "
             f"{facts['cells']}, whose class is the label; around it are other cells of it"
@@ -128,7 +125,7 @@ def _composed(store: Path, scenes: Sequence[Artefact], spec: Mapping[str, Any]) 
 
 
 def _titled(facts: Mapping[str, Any]) -> str:
-    """Return the name of a set of scenes as it is published; those of further trainings of a generator are numbered."""
+    """Return the name of a set as it is published; those of further trainings of a generator are numbered."""
     return str(facts["name"]) + (f"-training-{facts['number'] + 1}" if facts["number"] else "")
 
 
@@ -140,19 +137,22 @@ def _annotated(folder: Path, one: Published) -> Iterator[tuple[str, bytes]]:
         yield path, adopt((folder / name).read_bytes(), one, name)[path]
 
 
-def _seen(store: Path, fits: Sequence[str]) -> pd.DataFrame:
-    """Return what some fits learned from, and what was behind that at any depth; columns ``SEEN``, no patient or slide.
+def _seen(store: Path, done: Mapping[str, Any]) -> pd.DataFrame:
+    """Return what the fits or compositions used that an artefact was made by, and what was behind that at any depth.
 
-    Each row counts as seen by the fit of this run: whoever uses its images must not test on any of these.
+    Columns ``SEEN``, no patient or slide. Each row counts as used by what made the images: whoever learns from them
+    must not test on any of these. Every artefact that tells it is proven first.
     """
     context = Context(Store(store), Device("cpu", "", 1))  # nothing is computed
-    for fit in fits:
-        if not fit.startswith(f"{FitGenerator.kind}/"):
-            raise IntegrityFault(f"{fit} is no fit of a generator", fix="repeat the command of the run")
-        for one in ancestors(context, fit):
-            if one.startswith(f"{FitGenerator.kind}/") or is_brought(one):
-                _artefact(store, one.split(f"/{FITS}/")[0])
-    return pd.concat([told_of(context, fit) for fit in fits], ignore_index=True)[list(SEEN)].drop_duplicates()
+    makers = sorted(done["inputs"].values())
+    for maker in makers:
+        if not tells(maker):
+            raise IntegrityFault(
+                f"{maker} made images and does not say what it saw", fix="repeat the command of the run"
+            )
+        for one in filter(tells, ancestors(context, maker, shown=True)):
+            _artefact(store, one.split(f"/{FITS}/")[0])
+    return pd.concat([told_of(context, maker) for maker in makers], ignore_index=True)[list(SEEN)].drop_duplicates()
 
 
 def _drawn(store: Path, steps: Sequence[str]) -> dict[str, Published]:

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from cytobench.benchmarks.steps.brought import CUT_HERE, FITS, SEEN, is_brought, is_composition
+from cytobench.benchmarks.steps.brought import FITS, SEEN, is_brought, is_composition
 from cytobench.benchmarks.steps.step import Context
 from cytobench.benchmarks.steps.synthesis import FitGenerator
 from cytobench.datasets.guard import Exposure, exposure, union
 from cytobench.datasets.imageset import read_table
 from cytobench.datasets.made import TOLD
+from cytobench.datasets.readers.listing import COMPOSED
 from cytobench.errors import IntegrityFault
 from cytobench.store import DONE, read_json
 
@@ -32,7 +33,7 @@ def ancestors(context: Context, reference: str, *, shown: bool = False) -> Itera
         yield one
         folder = context.folder(one)
         if not is_brought(one):
-            if shown and one.startswith(f"{CUT_HERE}/"):
+            if shown and one.startswith(COMPOSED):
                 waiting += sorted({run for run in read_table(folder / SEEN)["generator_run"] if run})
                 continue
             waiting += read_json(folder / DONE)["inputs"].values()
@@ -63,9 +64,14 @@ def _exposure(told: pd.DataFrame) -> Exposure:
     return union(exposure(rows, str(name)) for name, rows in told.groupby("set"))
 
 
+def tells(reference: str) -> bool:
+    """Tell whether an artefact says what it used: a fit or a composition of this run, or one that was brought along."""
+    return reference.startswith((f"{FitGenerator.kind}/", COMPOSED)) or is_brought(reference)
+
+
 def _seen(context: Context, reference: str) -> pd.DataFrame:
     """Return what one artefact itself used; nothing where it is neither a fit nor a composition."""
-    if not reference.startswith((f"{FitGenerator.kind}/", f"{CUT_HERE}/")) and not is_brought(reference):
+    if not tells(reference):
         return pd.DataFrame(columns=list(TOLD), dtype=str)
     path = context.folder(reference) / SEEN
     if not path.exists():

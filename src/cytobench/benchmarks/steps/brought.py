@@ -16,7 +16,6 @@ from cytobench.store import digest
 SEEN = "seen.csv"  # what a generator was trained on: the guard reads it
 FITS = "fits"
 BEFORE = "before"  # below a fit's own folder: what others had used before it
-CUT_HERE = "cells"  # kind of the step of a run that cuts cells out of pictures
 CUT = "cut-"  # a composition's name begins so: its images show what it used
 DIGITS = 24  # hex digits of a fit's name
 
@@ -52,7 +51,7 @@ def is_brought(reference: str) -> bool:
 
 def is_composition(reference: str) -> bool:
     """Tell whether what a reference made shows pieces of what it used; a generator only learned from it."""
-    return reference.startswith(f"{CUT_HERE}/") or reference.rpartition("/")[2].startswith(CUT)
+    return reference.startswith(COMPOSED) or reference.rpartition("/")[2].startswith(CUT)
 
 
 def _name(run: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cytobench.benchmarks.steps.brought import CUT_HERE, SEEN
+from cytobench.benchmarks.steps.brought import SEEN
 from cytobench.benchmarks.steps.sets import SPLIT
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.composers import shelf
@@ -23,6 +23,7 @@ from cytobench.composers.library import Library, cut
 from cytobench.datasets.assignment import assign, shuffled
 from cytobench.datasets.decode import from_array
 from cytobench.datasets.imageset import COLUMNS, PIXELS, TABLE, name_rows, read_pixels, read_table, write_table
+from cytobench.datasets.readers.listing import COMPOSED
 from cytobench.datasets.scan import write_pixels
 from cytobench.datasets.splits import PARTITIONS, SPLITS, assignment_sha256
 from cytobench.errors import DataFault
@@ -79,7 +80,7 @@ class DealAround(RunStep):
 class CutCells(RunStep):
     """Cut the cells of one part out of their pictures, once for every level."""
 
-    kind: ClassVar[str] = CUT_HERE
+    kind: ClassVar[str] = COMPOSED.rstrip("/")
     code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.scenes",)
 
     name: str

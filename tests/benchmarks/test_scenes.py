@@ -165,7 +165,7 @@ def test_scenes_of_a_run_become_a_frozen_set(three: Prepared) -> None:
 def test_frozen_scenes_are_no_test_of_what_learned_from_their_cells(three: Prepared, tmp_path: Path) -> None:
     """The composer's mark has to outlive publication: only then does the guard compare the cells themselves."""
     folder = Path(freeze(three.folder, "two-levels")["folder"])
-    found = thaw(folder, "frozen", expected=None, verified=True).listing.ancestry
+    found = thaw(folder, "phantom-a-complex", expected=None, verified=True).listing.ancestry
     assert found is not None
     runs = bring(tmp_path, "images/x", found)
     assert len(set(runs)) == 3  # one library of cells for each part

@@ -37,6 +37,18 @@ def test_a_varied_setting_is_a_curve_on_photographs_alone(order: Orders, tmp_pat
     assert set(drawn["split"]) == {"train", "val"}
 
 
+def test_what_matters_for_drawing_alone_is_varied_on_one_fit(order: Orders, tmp_path: Path) -> None:
+    small = {"flow.steps": "2", "flow.batch": "4", "flow.channels": "[8,8]"}
+    asked = order(
+        generators=("flow",), settings=small, vary={"generator.evaluations": "2,3"}, protocol="utility", backbones=()
+    )
+    prepared = prepare(asked, tmp_path / "out")
+    assert len([step for step in prepared.plan.steps if isinstance(step, FitGenerator)]) == 1
+    drawn = [step for step in prepared.plan.steps if isinstance(step, DrawSynthetic)]
+    assert [step.drawing["evaluations"] for step in drawn] == [2, 3]
+    assert len({step.inputs["a"] for step in drawn}) == 1
+
+
 def test_generators_stand_side_by_side_each_with_its_own_settings(order: Orders, tmp_path: Path) -> None:
     asked = order(generators=("vae", "eigencells"), settings={f"vae.{k[10:]}": v for k, v in VAE.items()})
     prepared = prepare(asked, tmp_path / "out")

@@ -106,6 +106,23 @@ class TestContract:
         np.testing.assert_array_equal(loaded.sample(0, [0, 4], seed=1), before)
         assert weights(loaded, tmp_path / "again") == weights(generator, tmp_path / "saved")
 
+    def test_a_fit_does_not_depend_on_how_images_are_drawn(self, name: str, tmp_path: Path) -> None:
+        plain = fitted(small(name), tmp_path / "p")
+        config = plain.config
+        other = {"evaluations": 3, "guidance": 2.0, "shift": 1.0, "spacing": 1.0, "sampler": "ancestral"}
+        changes = {setting: other[setting] for setting in config.drawing}
+        changed = fitted(small(name, **changes), tmp_path / "q")
+        tensors = "weights.safetensors"
+        if changes:
+            one, two = weights(plain, tmp_path / "one"), weights(changed, tmp_path / "two")
+            assert one[tensors] == two[tensors]
+        before = plain.sample(0, [0], seed=1)
+        for setting, value in changes.items():
+            plain.config = config.model_copy(update={setting: value})
+            assert not np.array_equal(plain.sample(0, [0], seed=1), before), f"{setting} changes nothing"
+        plain.config = config.model_copy(update=changes)
+        np.testing.assert_array_equal(plain.sample(0, [0], seed=1), changed.sample(0, [0], seed=1))
+
     @pytest.mark.parametrize("stops", [(1,), (3, 5), (STEPS,)])
     def test_resumes_to_the_same_bytes(self, name: str, stops: tuple[int, ...], tmp_path: Path) -> None:
         straight = weights(fitted(small(name), tmp_path / "a"), tmp_path / "straight")

@@ -11,7 +11,7 @@ from cytobench.benchmarks.order import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.benchmarks.steps.pace import TimeStep
 from cytobench.benchmarks.steps.step import Context
-from cytobench.benchmarks.steps.synthesis import classwise
+from cytobench.benchmarks.steps.synthesis import classwise, divided
 from cytobench.errors import UsageFault
 from cytobench.progress import duration, say
 
@@ -45,7 +45,7 @@ def _within(
 
     step = TimeStep(
         generator=one.name,
-        config={name: value for name, value in one.config.items() if name != "steps"},
+        config={name: value for name, value in divided(one)[0].items() if name != "steps"},
         image_size=image_size,
         classes=classes[:1] if fits > 1 else classes,
         device=f"{context.device.name}, {context.device.threads} threads",

@@ -21,6 +21,7 @@ from cytobench.benchmarks.steps.synthesis import (
     FitGenerator,
     Part,
     classwise,
+    divided,
 )
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import ChoosePrecision, Side, Train, Tuned
@@ -204,12 +205,13 @@ def synthesis(
         number: Which of several independent trainings.
     """
     each = classwise(generator) and not spec.protocol.pooled
+    config, drawing = divided(generator)
     groups = [(label,) for label in spec.classes] if each else [spec.classes]
     fits = {
         f"{partition}/{group[0]}" if each else partition: FitGenerator(
             inputs={"images": source.images, "split": source.split},
             generator=generator.name,
-            config=generator.config,
+            config=config,
             image_size=spec.image_size,
             set_name=source.name,
             nature=source.nature,
@@ -229,6 +231,7 @@ def synthesis(
         generator=generator.name,
         image_size=spec.image_size,
         classes=spec.drawn_classes,
+        drawing=drawing,
         parts=parts,
         number=number,
         seed=spec.seed,

@@ -28,6 +28,10 @@ class GeneratorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    drawing: ClassVar[tuple[str, ...]] = ()
+    """Settings that matter only when images are drawn: another value needs no other fit. ``sample`` reads them from
+    ``self.config``, where the runner puts those of the run."""
+
     steps: int = Field(ge=1)
     """Optimiser steps of one fit."""
     batch: int = Field(ge=1)
@@ -50,6 +54,7 @@ class Generator(Protocol):
 
     conditioning: ClassVar[Conditioning]
     config_type: ClassVar[type[GeneratorConfig]]
+    config: Any
 
     def __init__(self, config: Any, *, image_size: int, classes: int, device: torch.device) -> None: ...
 

@@ -65,7 +65,7 @@ class Ddpm:
     def sample(self, label: int, indices: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
         """Return images (len(indices), H, W, 3); image k depends on the weights, the seed, the label and k."""
         network = diffusion.fitted(self.network, "ddpm")
-        return diffusion.drawn(network, label, indices, seed=seed)
+        return diffusion.drawn(network, label, indices, config=self.config, seed=seed)
 
     def save(self, folder: Path) -> None:
         """Write the averaged weights as safetensors and the configuration as JSON."""

@@ -29,6 +29,8 @@ DEMO_STEPS = 300
 class DdpmClassConfig(DiffusionConfig):
     """What a class-conditional DDPM is made of."""
 
+    drawing: ClassVar[tuple[str, ...]] = (*DiffusionConfig.drawing, "guidance")
+
     unlabelled: float = Field(default=0.1, ge=0, lt=1)
     """Part of the training images whose class is not told; guidance leads away from what these teach."""
     guidance: float = Field(default=1.0, ge=0)
@@ -70,7 +72,8 @@ class DdpmClass:
     def sample(self, label: int, indices: Sequence[int], *, seed: int) -> NDArray[np.uint8]:
         """Return images (len(indices), H, W, 3); image k depends on the weights, the seed, the label and k."""
         network = diffusion.fitted(self.network, "ddpm-class")
-        return diffusion.drawn(network, label, indices, guidance=self.config.guidance, seed=seed)
+        config = self.config
+        return diffusion.drawn(network, label, indices, config=config, guidance=config.guidance, seed=seed)
 
     def save(self, folder: Path) -> None:
         """Write the averaged weights as safetensors and the configuration as JSON."""

@@ -8,7 +8,7 @@ schedule that ends in pure noise), Hang et al. 2023 (min-SNR weights), Lu et al.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from cytobench.progress import Tick
 
 class DiffusionConfig(GeneratorConfig):
     """What a diffusion model is made of."""
+
+    drawing: ClassVar[tuple[str, ...]] = ("sampler", "evaluations", "spacing")
 
     channels: tuple[int, ...]
     """Width of each level of the U-Net, from fine to coarse."""
@@ -56,6 +58,8 @@ class DiffusionConfig(GeneratorConfig):
     """How images are drawn: a solver of second order, or with new noise at every step as in Ho et al. 2020."""
     evaluations: int = Field(default=20, ge=1)
     """Evaluations of the U-Net for one image; at most ``noise_steps``."""
+    spacing: float = Field(default=2.0, ge=0.5, le=4)
+    """Above 1 more of them are spent where there is less noise, for detail; 1 is even."""
     precision: Precision = "auto"
     """Of the arithmetic inside the U-Net."""
 
@@ -197,7 +201,13 @@ def train(
 
 @torch.no_grad()
 def drawn(
-    network: Denoiser, label: int, indices: Sequence[int], *, guidance: float = 1.0, seed: int
+    network: Denoiser,
+    label: int,
+    indices: Sequence[int],
+    *,
+    config: DiffusionConfig,
+    guidance: float = 1.0,
+    seed: int,
 ) -> NDArray[np.uint8]:
     """Return images (len(indices), H, W, 3); image k depends on the weights, the seed, the label and k.
 
@@ -205,6 +215,7 @@ def drawn(
         network: Trained.
         label: The class.
         indices: Numbers of the images.
+        config: That of the network; how it draws may differ.
         guidance: How far a guess is led away from what is guessed without a class, which is the label after the last
             class; 1 for not at all, at half the cost (Ho & Salimans 2022, eq. 6 with w = guidance − 1).
         seed: Of all noise.
@@ -212,7 +223,6 @@ def drawn(
     Raises:
         UsageFault: An index is negative, or there is none.
     """
-    config = network.config
     labels = torch.full((config.chunk,), label, device=network.device)
 
     def clean_at(image: Tensor, step: int) -> Tensor:
@@ -226,11 +236,13 @@ def drawn(
     def draw(number: int) -> NDArray[np.uint8]:
         source = sampling.noise_source(seed, label, number)
         noise = torch.randn((config.chunk, 3, network.side, network.side), generator=source).to(network.device)
-        size = {"evaluations": config.evaluations, "noise_steps": config.noise_steps}
+        way: dict[str, Any] = {
+            "evaluations": config.evaluations, "noise_steps": config.noise_steps, "spacing": config.spacing
+        }  # fmt: skip
         if config.sampler == "ancestral":
-            image = ancestral(noise, clean_at, source=source, **size)
+            image = ancestral(noise, clean_at, source=source, **way)
         else:
-            image = (unipc if config.sampler == "unipc" else dpm_solver)(noise, clean_at, **size)
+            image = (unipc if config.sampler == "unipc" else dpm_solver)(noise, clean_at, **way)
         return sampling.from_canvas(image, network.image_size)
 
     return sampling.in_chunks(indices, chunk=config.chunk, draw=draw)

@@ -38,6 +38,8 @@ JUDGED = 512
 class FlowConfig(GeneratorConfig):
     """What a flow is made of."""
 
+    drawing: ClassVar[tuple[str, ...]] = ("guidance", "evaluations", "shift")
+
     channels: tuple[int, ...]
     """Width of each level of the U-Net, from fine to coarse."""
     blocks: int = Field(ge=1)

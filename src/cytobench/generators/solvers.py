@@ -14,7 +14,7 @@ from cytobench.generators import schedule
 CleanAt = Callable[[Tensor, int], Tensor]
 
 
-def dpm_solver(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_steps: int) -> Tensor:
+def dpm_solver(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_steps: int, spacing: float = 2) -> Tensor:
     """Return images by DPM-Solver++(2M) in few evaluations (Lu et al. 2022, algorithm 2), as diffusers implements it.
 
     Args:
@@ -22,6 +22,7 @@ def dpm_solver(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_step
         clean_at: The network's guess.
         evaluations: How often it is asked.
         noise_steps: T of the schedule.
+        spacing: See :func:`spaced`.
     """
     # Its own module path: the package's front door costs seconds more.
     from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
@@ -36,20 +37,20 @@ def dpm_solver(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_step
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its np.array(tensor) under numpy 2; the values are right
-        solver.set_timesteps(timesteps=spaced(evaluations, noise_steps))
+        solver.set_timesteps(timesteps=spaced(evaluations, noise_steps, spacing))
     image = noise
     for step in solver.timesteps.tolist():
         image = solver.step(clean_at(image, step), step, image).prev_sample
     return image
 
 
-def unipc(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_steps: int) -> Tensor:
+def unipc(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_steps: int, spacing: float = 2) -> Tensor:
     """Return images by UniPC of order 2, B₂ (Zhao et al. 2023), as diffusers implements it: each guess also corrects
     the step that led to it. Arguments as in :func:`dpm_solver`.
     """
     from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
-    steps = spaced(evaluations, noise_steps)
+    steps = spaced(evaluations, noise_steps, spacing)
     # It can't be told at which steps to ask, so it is shown a schedule of these steps alone.
     kept = schedule.signal_and_noise(noise_steps)[0][steps[::-1]] ** 2
     kept = kept.clamp(min=2**-24)  # what diffusers takes for no signal at all
@@ -71,7 +72,13 @@ def unipc(noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_steps: in
 
 
 def ancestral(
-    noise: Tensor, clean_at: CleanAt, *, evaluations: int, noise_steps: int, source: torch.Generator
+    noise: Tensor,
+    clean_at: CleanAt,
+    *,
+    evaluations: int,
+    noise_steps: int,
+    spacing: float = 2,
+    source: torch.Generator,
 ) -> Tensor:
     """Return images by drawing each less noisy one from its posterior (Ho et al. 2020, eq. 7), new noise at every step.
 
@@ -80,10 +87,11 @@ def ancestral(
         clean_at: The network's guess.
         evaluations: Steps taken; ``noise_steps`` takes every one.
         noise_steps: T of the schedule.
+        spacing: See :func:`spaced`.
         source: Of the new noise, on the CPU.
     """
     a, s = schedule.signal_and_noise(noise_steps).tolist()
-    steps = spaced(evaluations, noise_steps)
+    steps = spaced(evaluations, noise_steps, spacing)
     image = noise
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         clean = clean_at(image, step)
@@ -95,14 +103,16 @@ def ancestral(
     return image
 
 
-def spaced(evaluations: int, noise_steps: int) -> list[int]:
-    """Return the steps at which the network is asked, from T − 1 down, denser where there is less noise.
+def spaced(evaluations: int, noise_steps: int, spacing: float = 2) -> list[int]:
+    """Return the steps at which the network is asked, from T − 1 down.
 
-    The quadratic spacing of Song et al. 2021 (appendix D.3): with 20 evenly spaced steps, detail with a standard
-    deviation of .05 (of a range of 2) keeps 48 % of it, with these 100 %.
+    Part i of n lies at ``(i / n) ** spacing`` of the schedule: 1 spaces them evenly, 2 is the quadratic spacing of
+    Song et al. 2021 (appendix D.3), denser where there is less noise. With 20 evenly spaced steps, detail with a
+    standard deviation of .05 (of a range of 2) keeps 48 % of it, with quadratic ones 100 %; a network that is not
+    trained to its end, which takes its own mistakes for such detail, draws the better without.
     """
     even = [i / evaluations for i in range(evaluations, 0, -1)]
-    steps = [max(round((noise_steps - 1) * part**2), left) for left, part in enumerate(reversed(even))]
+    steps = [max(round((noise_steps - 1) * part**spacing), left) for left, part in enumerate(reversed(even))]
     return sorted(set(steps), reverse=True)
 
 

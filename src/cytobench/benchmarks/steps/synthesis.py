@@ -36,7 +36,7 @@ class FitGenerator(RunStep):
     generator: str
     """The plug-in."""
     config: dict[str, Any]
-    """Its whole configuration."""
+    """Its configuration, without what matters only when images are drawn."""
     image_size: int
     """Side of the square images, pixels."""
     set_name: str
@@ -138,6 +138,8 @@ class DrawSynthetic(RunStep):
     """Side of the square images, pixels."""
     classes: tuple[str, ...]
     """The label space."""
+    drawing: dict[str, Any]
+    """What of the configuration matters only here."""
     parts: tuple[Part, ...]
     """Those of one partition one after the other: no image is in two of them."""
     number: int = 0
@@ -170,6 +172,7 @@ class DrawSynthetic(RunStep):
                     alone = f"{partition}/{label}" in self.inputs
                     fit = self.inputs[f"{partition}/{label}" if alone else partition]
                     model = registry.load("generator", self.generator).load(context.folder(fit), context.torch_device)
+                    model.config = model.config.model_copy(update=self.drawing)
                     seed = seed_for(self.seed, "sample", self.number, partition, label)
                     count, block = sum(part.images for part in parts), BLOCK * model.config.chunk
                     for first in range(0, count, block):
@@ -193,6 +196,13 @@ class DrawSynthetic(RunStep):
         write_pixels(folder / PIXELS, images, len(images), self.image_size)
         write_table(folder / TABLE, table)
         write_json(folder / SPLIT, {"sha256": assignment_sha256(table), "notes": [f"drawn by {self.generator}"]})
+
+
+def divided(generator: GeneratorSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the configuration that a fit depends on, and what matters only when images are drawn."""
+    names = registry.load("generator", generator.name).config_type.drawing
+    config = generator.config
+    return {name: config[name] for name in config if name not in names}, {name: config[name] for name in names}
 
 
 def classwise(generator: GeneratorSpec) -> bool:

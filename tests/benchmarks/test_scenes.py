@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from cytobench.benchmarks.lookup import Data
-from cytobench.benchmarks.order import Order, resolve
+from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.release import freeze
+from cytobench.benchmarks.resolution import resolve
 from cytobench.benchmarks.run import Prepared, prepare
 from cytobench.benchmarks.steps.ancestry import generated_from
 from cytobench.benchmarks.steps.brought import SEEN, bring, is_composition

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cytobench.benchmarks.order import Order
+from cytobench.benchmarks.recipes import value_of
 from cytobench.benchmarks.run import prepare
 from cytobench.benchmarks.steps.ancestry import ancestors
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
@@ -47,6 +48,11 @@ def test_what_matters_for_drawing_alone_is_varied_on_one_fit(order: Orders, tmp_
     drawn = [step for step in prepared.plan.steps if isinstance(step, DrawSynthetic)]
     assert [step.drawing["evaluations"] for step in drawn] == [2, 3]
     assert len({step.inputs["a"] for step in drawn}) == 1
+
+
+@pytest.mark.parametrize(("text", "value"), [("null", None), ('"null"', "null"), ("1e-3", 0.001), ("[8,8]", [8, 8])])
+def test_a_setting_is_read_as_toml_and_null_is_nothing(text: str, value: object) -> None:
+    assert value_of(text) == value
 
 
 def test_generators_stand_side_by_side_each_with_its_own_settings(order: Orders, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from cytobench.composers.annotations import coco_categories, coco_cells, coco_image, run_lengths
+from cytobench.composers.annotations import Annotations, run_lengths
 from cytobench.composers.library import Library
 from tests.composers.conftest import composer
 
@@ -32,15 +32,19 @@ def decoded(segmentation: dict[str, list[int]]) -> np.ndarray:
 
 
 def test_masks_survive_and_boxes_hold_them(white: Library, red: Library) -> None:
-    scene = composer(white, red, "complex").draw("neutrophil", [0]).one(0)
-    classes = ["erythrocyte", "lymphocyte", "neutrophil"]
-    entries = json.loads(json.dumps(coco_cells(5, 10, scene, classes)))
+    scenes = composer(white, red, "complex").draw("neutrophil", [0, 1])
+    first, scene = scenes.one(0), scenes.one(1)
+    told = Annotations(["erythrocyte", "lymphocyte", "neutrophil"])
+    told.add("a.png", first)
+    told.add("b.png", scene)
+    content = json.loads(json.dumps(told.content()))
+    assert content["images"][1] == {"id": 2, "file_name": "b.png", "width": 64, "height": 64}
+    assert [one["id"] for one in content["annotations"]] == list(range(1, len(first.labels) + len(scene.labels) + 1))
+    entries = [one for one in content["annotations"] if one["image_id"] == 2]
     assert [one["central"] for one in entries] == [True, *[False] * (len(entries) - 1)]
-    assert [one["id"] for one in entries] == list(range(10, 10 + len(entries)))
-    names = {one["id"]: one["name"] for one in coco_categories(classes)}
+    names = {one["id"]: one["name"] for one in content["categories"]}
     assert names[entries[0]["category_id"]] == "neutrophil"
     for entry, mask in zip(entries, scene.masks, strict=True):
         assert np.array_equal(decoded(entry["segmentation"]), mask)
         left, top, width, height = entry["bbox"]
         assert mask[top : top + height, left : left + width].sum() == mask.sum() == entry["area"]
-    assert coco_image(5, "a.png", scene) == {"id": 5, "file_name": "a.png", "width": 64, "height": 64}

@@ -7,7 +7,7 @@ repeated has the same plan. Epochs become steps here, too.
 
 from cytobench import registry
 from cytobench.benchmarks.epochs import learned_images, shown
-from cytobench.benchmarks.order import Resolved
+from cytobench.benchmarks.resolution import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.benchmarks.steps.pace import TimeStep
 from cytobench.benchmarks.steps.step import Context

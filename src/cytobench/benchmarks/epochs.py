@@ -7,7 +7,7 @@ partition has, as publications count; one that is fitted once per class shares t
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from cytobench.benchmarks.order import Resolved
+from cytobench.benchmarks.resolution import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
 from cytobench.benchmarks.steps.sets import DrawImages
 from cytobench.datasets.splits import SPLITS

@@ -15,8 +15,9 @@ from cytobench import interrupts, registry
 from cytobench.benchmarks.budget import within
 from cytobench.benchmarks.folders import refuse_other_content
 from cytobench.benchmarks.lookup import DEFAULT_DATA, Data
-from cytobench.benchmarks.order import Order, Resolved, resolve
+from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.plan import Plan, build, synthesis
+from cytobench.benchmarks.resolution import Resolved, resolve
 from cytobench.benchmarks.run import writable
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
 from cytobench.benchmarks.steps.ancestry import told_of

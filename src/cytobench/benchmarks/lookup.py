@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cytobench import registry
-from cytobench.benchmarks.spec import Frozen, fitted
+from cytobench.benchmarks.spec import Frozen, SetSpec, fitted
 from cytobench.benchmarks.steps.sets import DrawImages, ReadImages
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.datasets import made
@@ -89,6 +89,13 @@ class FoundSet(NamedTuple):
     choices: Choices
     survey: Survey | None
     """None for a drawn set."""
+
+    @property
+    def spec(self) -> SetSpec:
+        """The set as a run's specification has it."""
+        return SetSpec(
+            name=self.name, nature=self.facts.nature, images_key=self.step.key, labels=self.labels, choices=self.choices
+        )
 
 
 def name_and_path(text: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cytobench.benchmarks import scenery
 from cytobench.benchmarks.fidelity.contract import ExtractorSpec
-from cytobench.benchmarks.order import Resolved
+from cytobench.benchmarks.resolution import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, LearnedFrom, RunSpec, SetSpec
 from cytobench.benchmarks.steps.features import CLASSIFIER, ExtractFeatures
 from cytobench.benchmarks.steps.fidelity import REAL, SYNTHETIC, MeasureFidelity, role

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cytobench import registry
 from cytobench.benchmarks.spec import GeneratorSpec, LearnedFrom, Profile, fitted
@@ -28,6 +28,23 @@ EPOCHS = "epochs"
 
 LENGTHS = ("steps", SECONDS, EPOCHS)
 """How long a generator learns: one of these takes the place of another."""
+
+
+class Wanted(NamedTuple):
+    """The generators of a run as they are asked for, whatever set they learn from."""
+
+    generators: Sequence[str]
+    """Plug-ins."""
+    settings: Mapping[str, str]
+    """Texts by name, as ``generator.steps``, or ``ddpm.steps`` for one of them."""
+    before: Mapping[str, str]
+    """Likewise, those of the protocol, which the others go before."""
+    varied: Mapping[str, str]
+    """Likewise, values with commas between them."""
+    profile: Profile
+    """Whose configurations are the beginning."""
+    learned_from: Sequence[LearnedFrom] = ("half",)
+    """What every one learns from; once for each of these, the second time held out."""
 
 
 def presets(tables: Mapping[str, Any], generators: Sequence[str]) -> dict[str, str]:
@@ -68,45 +85,31 @@ def split_settings(
 
 
 def resolve(
-    generators: Sequence[str],
-    settings: Mapping[str, str],
-    varied: Mapping[str, str],
-    *,
-    profile: Profile,
-    trained_on: str,
-    classes: tuple[str, ...],
-    only: tuple[str, ...] = (),
-    before: Mapping[str, str] | None = None,
-    learned_from: Sequence[LearnedFrom] = ("half",),
+    wanted: Wanted, *, trained_on: str, classes: tuple[str, ...], only: tuple[str, ...] = ()
 ) -> tuple[GeneratorSpec, ...]:
     """Return the generators of a run: every one with every combination of the values that are varied.
 
     Args:
-        generators: Plug-ins.
-        settings: Texts by name, as ``generator.steps``, or ``ddpm.steps`` for one of them.
-        varied: Likewise, values with commas between them.
-        profile: Whose configurations are the beginning.
+        wanted: As asked for.
         trained_on: The set that they learn from.
         classes: The label space.
         only: Names of the only files that they may see; empty: all.
-        before: Settings that the others go before, as a protocol's.
-        learned_from: What every one learns from; once for each of these, the second time held out.
 
     Raises:
         UsageFault: A setting that does not fit, or two sets of one name.
     """
-    for name in varied:
-        if name.partition(".")[0] not in (ALL, *generators) or not name.partition(".")[2]:
+    for name in wanted.varied:
+        if name.partition(".")[0] not in (ALL, *wanted.generators) or not name.partition(".")[2]:
             raise UsageFault(
                 f"--vary {name!r}: only settings of a generator can be varied", fix=f"as --vary {ALL}.steps=100,1000"
             )
     found = []
     notes: dict[str, None] = {}  # each is said once
-    for name in generators:
-        for values in _combinations(_of(name, varied)):
-            mine = _laid(*_layers(name, before or {}), *_layers(name, settings), values)
+    for name in wanted.generators:
+        for values in _combinations(_of(name, wanted.varied)):
+            mine = _laid(*_layers(name, wanted.before), *_layers(name, wanted.settings), values)
             seconds, epochs = _amount(mine.pop(SECONDS, "0"), SECONDS), _amount(mine.pop(EPOCHS, "0"), EPOCHS)
-            known = _looked_up(name, mine, profile, classes)
+            known = _looked_up(name, mine, wanted.profile, classes)
             notes |= dict.fromkeys(known.notes)
             plain = "-".join([trained_on, name, *(f"{key}{_plain(text)}" for key, text in values.items())])
             found += [
@@ -122,7 +125,7 @@ def resolve(
                     trained_on=trained_on,
                     only=only,
                 )
-                for again, learned in enumerate(learned_from)
+                for again, learned in enumerate(wanted.learned_from)
             ]
     for note in notes:
         say(f"note: {note}")
@@ -151,7 +154,9 @@ def listed(file: Path) -> tuple[str, ...]:
 
 
 def value_of(text: str) -> Any:
-    """Return a value as TOML reads it, or the text itself."""
+    """Return a value as TOML reads it, nothing for ``null``, which TOML does not have, or the text itself."""
+    if text.strip() == "null":
+        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):

@@ -15,8 +15,9 @@ from cytobench import interrupts, registry
 from cytobench.benchmarks import report
 from cytobench.benchmarks.budget import within
 from cytobench.benchmarks.estimate import Estimate
-from cytobench.benchmarks.order import Order, Resolved, resolve
+from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.plan import Plan, build, tuning
+from cytobench.benchmarks.resolution import Resolved, resolve
 from cytobench.benchmarks.steps.step import Context
 from cytobench.code_version import code_version
 from cytobench.device import choose

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from cytobench.composers.annotations import coco_categories, coco_cells, coco_image
+from cytobench.composers.annotations import Annotations
 from cytobench.composers.composer import Composer
 from cytobench.composers.levels import named
 from cytobench.datasets import made
@@ -59,9 +59,7 @@ def fill(
 def _write_scenes(composition: "Composition", composer: Composer) -> None:
     """Write pictures, masks, annotations and the manifest; what an earlier attempt wrote is not encoded again."""
     to, order, run = composition.to, composition.order, f"{COMPOSED}{composition.key}"
-    names = sorted(set(composer.labels))
-    images: list[dict[str, Any]] = []
-    cells: list[dict[str, Any]] = []
+    told = Annotations(sorted(set(composer.labels)))
     rows: list[dict[str, str]] = []
     with task(f"write {to.name}", order.images * len(composer.classes)) as work:
         for label in sorted(composer.classes):
@@ -71,8 +69,7 @@ def _write_scenes(composition: "Composition", composer: Composer) -> None:
                     file = f"{label}/{number:05d}.png"
                     _write_once(to / PICTURES / file, scene.image, run)
                     _write_once(to / MASKS / file, numbered(scene.masks), run)
-                    images.append(coco_image(len(images) + 1, file, scene))
-                    cells += coco_cells(len(images), len(cells) + 1, scene, names)
+                    told.add(file, scene)
                     sha = from_array(scene.image, scene.image.shape[0]).sha256
                     rows.append(
                         {
@@ -83,10 +80,7 @@ def _write_scenes(composition: "Composition", composer: Composer) -> None:
                     )  # fmt: skip
                     work.advance()
     about = {"description": f"cytobench compose {run}", "level": composition.level.model_dump(mode="json")}
-    write_json(
-        to / ANNOTATIONS,
-        {"info": about, "images": images, "annotations": cells, "categories": coco_categories(names)},
-    )
+    write_json(to / ANNOTATIONS, {"info": about, **told.content()})
     write_table(to / MANIFEST, pd.DataFrame(rows))
 
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from cytobench.benchmarks import recipes
 from cytobench.benchmarks.lookup import Data, FoundSet, SetOptions, find_sets
-from cytobench.benchmarks.spec import LevelSpec, Profile, RunSpec, SceneSpec, fitted
+from cytobench.benchmarks.order import Order
+from cytobench.benchmarks.spec import LevelSpec, RunSpec, Scenery, SceneSpec, fitted
 from cytobench.benchmarks.steps.scenes import AROUND, CENTRES, ComposeScenes, CutCells, DealAround, ScenePart
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.training import Side
@@ -38,7 +39,44 @@ def split_settings(settings: Mapping[str, str]) -> tuple[Settings, dict[str, str
     return Settings(**heads), others
 
 
-def levels(asked: Sequence[str], settings: Settings) -> tuple[LevelSpec, ...]:
+def resolve(
+    order: Order, wanted: recipes.Wanted, settings: Settings, sets: Sequence[FoundSet], store: Store
+) -> tuple[Scenery | None, FoundSet | None]:
+    """Return the scenes of a run, and the set of what lies around their central cells.
+
+    Args:
+        order: The run.
+        wanted: Its generators, which draw what lies around, too.
+        settings: Of scenes.
+        sets: All that it reads or draws.
+        store: Where archives are unpacked.
+
+    Raises:
+        UsageFault: Levels or settings that do not fit; settings without scenes.
+        CytobenchError: As of any set.
+    """
+    if not order.composers:
+        if order.distractors or settings.level or settings.optics:
+            raise UsageFault("settings of scenes are given, but no composer", fix="--composer base,complex")
+        return None, None
+    cells = next(one for one in sets if one.name == (order.generate_from or sets[0].name))
+    around = _surroundings(cells, order, wanted, store)
+    if around and around.name in {one.name for one in sets}:
+        raise UsageFault(f"--distractors {around.name} is one of the sets already", fix="leave it out of --data")
+    classes = tuple(sorted(around.counts)) if around else ()
+    once = wanted._replace(learned_from=wanted.learned_from[:1])
+    spec = Scenery(
+        levels=_levels(order.composers, settings),
+        optics=_optics(wanted.profile.image_size, settings),
+        cells=cells.name,
+        around=around.spec if around else None,
+        classes=classes,
+        generators=recipes.resolve(once, trained_on=around.name, classes=classes) if around else (),
+    )
+    return spec, around
+
+
+def _levels(asked: Sequence[str], settings: Settings) -> tuple[LevelSpec, ...]:
     """Return levels by their names or numbers on the dial.
 
     Raises:
@@ -51,7 +89,7 @@ def levels(asked: Sequence[str], settings: Settings) -> tuple[LevelSpec, ...]:
     return tuple(LevelSpec(asked=text, level=level.model_dump(mode="json")) for text, level in found)
 
 
-def optics(image_size: int, settings: Settings) -> dict[str, Any]:
+def _optics(image_size: int, settings: Settings) -> dict[str, Any]:
     """Return the size of things.
 
     Raises:
@@ -63,21 +101,20 @@ def optics(image_size: int, settings: Settings) -> dict[str, Any]:
     return found.model_dump(mode="json")
 
 
-def surroundings(
-    cells: FoundSet, named: Data | None, options: SetOptions, profile: Profile, store: Store
-) -> FoundSet | None:
+def _surroundings(cells: FoundSet, order: Order, wanted: recipes.Wanted, store: Store) -> FoundSet | None:
     """Return what lies around the cells of a set: as named, or as its description says; None for nothing.
 
     Raises:
         CytobenchError: As of any set.
     """
-    chosen = named or (Data(name=cells.facts.distractors) if cells.facts.distractors else None)
+    chosen = order.distractors or (Data(name=cells.facts.distractors) if cells.facts.distractors else None)
     if chosen is None:
         say("note: no --distractors: all cells around a cell are white cells")
         return None
-    maps = {name: text for name, text in options.label_map.items() if name == chosen.name}
-    told = SetOptions(data=(chosen,), label_map=maps, frame=options.frame, seed=options.seed, verify=options.verify)
-    return find_sets(told, image_size=profile.image_size, drawn_per_class=profile.drawn_per_class, store=store)[0]
+    maps = {name: text for name, text in order.label_map.items() if name == chosen.name}
+    told = SetOptions(data=(chosen,), label_map=maps, frame=order.frame, seed=order.seed, verify=order.verify)
+    size = {"image_size": wanted.profile.image_size, "drawn_per_class": wanted.profile.drawn_per_class}
+    return find_sets(told, **size, store=store)[0]
 
 
 class Composed(NamedTuple):

@@ -21,40 +21,44 @@ def run_lengths(mask: NDArray[np.bool_]) -> dict[str, list[int]]:
     return {"size": list(mask.shape), "counts": [0, *counts] if flat[0] else counts}
 
 
-def coco_image(number: int, file: str, scene: Scene) -> dict[str, Any]:
-    """Return the entry of a picture."""
-    height, width = scene.image.shape[:2]
-    return {"id": number, "file_name": file, "width": width, "height": height}
-
-
-def coco_cells(number: int, first: int, scene: Scene, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the entries of a picture's cells, the central one first.
+class Annotations:
+    """What COCO tells of pictures, taken in one after the other.
 
     Args:
-        number: The picture's.
-        first: Number of the first cell.
-        scene: What is annotated.
-        classes: Names, in the order of the categories, which begin at 1.
+        classes: Names of the cells' classes, in the order of the categories, which begin at 1.
     """
-    return [
-        {
-            "id": first + rank,
-            "image_id": number,
-            "category_id": classes.index(label) + 1,
-            "segmentation": run_lengths(mask),
-            "area": int(mask.sum()),
-            "bbox": box.tolist(),
-            "iscrowd": 0,
-            "central": rank == 0,
-            "occluded": round(float(occluded), 4),
-            "cell": cell,
-        }
-        for rank, (mask, box, label, occluded, cell) in enumerate(
-            zip(scene.masks, scene.boxes, scene.labels, scene.occluded, scene.cells, strict=True)
-        )
-    ]
 
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = list(classes)
+        self.images: list[dict[str, Any]] = []
+        self.cells: list[dict[str, Any]] = []
 
-def coco_categories(classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the entries of the classes."""
-    return [{"id": number, "name": name, "supercategory": "blood cell"} for number, name in enumerate(classes, start=1)]
+    def add(self, file: str, scene: Scene) -> None:
+        """Take in a picture and its cells, the central one first."""
+        height, width = scene.image.shape[:2]
+        number = len(self.images) + 1
+        self.images.append({"id": number, "file_name": file, "width": width, "height": height})
+        told = zip(scene.masks, scene.boxes, scene.labels, scene.occluded, scene.cells, strict=True)
+        for rank, (mask, box, label, occluded, cell) in enumerate(told):
+            self.cells.append(
+                {
+                    "id": len(self.cells) + 1,
+                    "image_id": number,
+                    "category_id": self.classes.index(label) + 1,
+                    "segmentation": run_lengths(mask),
+                    "area": int(mask.sum()),
+                    "bbox": box.tolist(),
+                    "iscrowd": 0,
+                    "central": rank == 0,
+                    "occluded": round(float(occluded), 4),
+                    "cell": cell,
+                }
+            )
+
+    def content(self) -> dict[str, Any]:
+        """Return everything as it stands in the file."""
+        categories = [
+            {"id": number, "name": name, "supercategory": "blood cell"}
+            for number, name in enumerate(self.classes, start=1)
+        ]
+        return {"images": self.images, "annotations": self.cells, "categories": categories}

@@ -78,7 +78,7 @@ class CopyTest(Part):
 class Problem(Part):
     """Something that is wrong with the set, by name."""
 
-    name: Literal["collapsed", "exploded", "copied", "too few"]
+    name: Literal["collapsed", "narrow", "exploded", "copied", "too few"]
     """Which."""
     scope: str
     """A class, or ``all classes``."""

@@ -16,13 +16,14 @@ from PIL import Image
 from cytobench.benchmarks import generate
 from cytobench.benchmarks.fidelity import evaluate as measuring
 from cytobench.benchmarks.fidelity.evaluate import Asking, Evaluation, evaluate
+from cytobench.benchmarks.fidelity.problems import of_lines
 from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.steps.synthesis import SEEN
 from cytobench.datasets.decode import drawn_png
 from cytobench.datasets.imageset import read_table
 from cytobench.errors import DataFault, IntegrityFault, UsageFault
-from cytobench.leaderboards.fidelity import ALL, METRICS, FidelityFacts
+from cytobench.leaderboards.fidelity import ALL, METRICS, FidelityFacts, Line, Metric, Reading
 from cytobench.store import SECONDS
 
 SIDE, EACH = 24, 24
@@ -121,6 +122,16 @@ def test_a_generator_of_nearly_one_image_has_collapsed(measured: Callable[..., F
     facts = measured(near.clip(0, 255).astype(np.uint8), cells(EACH, 12, radius=4.0))
     told = [one.text for one in facts.problems if (one.name, one.scope) == ("collapsed", "a")]
     assert any("as far apart" in text for text in told)
+
+
+@pytest.mark.parametrize(("precision", "recall", "said"), [(0.8, 0.0, ["narrow"]), (0.1, 0.0, []), (0.8, 0.6, [])])
+def test_images_that_look_real_and_cover_little_are_narrow(precision: float, recall: float, said: list[str]) -> None:
+    def line(metric: Metric, found: float, floor: float) -> Line:
+        here, there = (Reading(value=value, low=value, high=value) for value in (found, floor))
+        return Line(extractor="x", scope="a", n=50, metric=metric, found=here, floor=there)
+
+    problems = of_lines([line("precision", precision, 0.9), line("recall", recall, 0.9)])
+    assert [one.name for one in problems] == said
 
 
 def test_constant_images_have_collapsed(measured: Callable[..., FidelityFacts]) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a synthetic set, by name: collapsed or exploded."""
+"""What is wrong with a synthetic set, by name: collapsed, narrow or exploded."""
 
 from collections.abc import Sequence
 
@@ -104,7 +104,9 @@ def of_features(
 
 
 def of_lines(lines: Sequence[Line]) -> list[Problem]:
-    """Return whether images look real and yet cover next to nothing: precision near the floor's, recall far below."""
+    """Return whether a set is narrow: precision near the floor's, and recall, what it covers of the real images, far
+    below.
+    """
     found = []
     by_place: dict[tuple[str, str], dict[str, Line]] = {}
     for line in lines:
@@ -119,5 +121,5 @@ def of_lines(lines: Sequence[Line]) -> list[Problem]:
                 f"{extractor}: recall is {recall.found.value:.2f} [{recall.found.low:.2f}, {recall.found.high:.2f}]; "
                 f"the floor is {recall.floor.value:.2f}"
             )
-            found.append(Problem(name="collapsed", scope=scope, text=text))
+            found.append(Problem(name="narrow", scope=scope, text=text))
     return found

@@ -16,7 +16,7 @@ from cytobench.benchmarks.steps.brought import SEEN
 from cytobench.benchmarks.steps.sets import SPLIT
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.composers import shelf
-from cytobench.composers.annotations import coco_categories, coco_cells, coco_image
+from cytobench.composers.annotations import Annotations
 from cytobench.composers.composer import Composer, Optics
 from cytobench.composers.levels import Level
 from cytobench.composers.library import Library, cut
@@ -212,23 +212,17 @@ class ComposeScenes(RunStep):
         with task(self.title(), sum(part.images for part in self.parts) * len(self.classes)) as work:
             for part in self.parts:
                 composer = self._composer(context, part.split)
-                names = sorted(set(composer.labels))
-                images: list[dict[str, Any]] = []
-                cells: list[dict[str, Any]] = []
+                told = Annotations(sorted(set(composer.labels)))
                 for label in self.classes:
                     for scenes in composer.blocks(label, range(part.images)):
                         pixels.append(scenes.images)
                         for row in range(len(scenes.images)):
-                            scene, number = scenes.one(row), len(images) % part.images
+                            scene, number = scenes.one(row), len(told.images) % part.images
                             file = f"{label}/{part.split}/{number:05d}"
-                            images.append(coco_image(len(images) + 1, file, scene))
-                            cells += coco_cells(len(images), len(cells) + 1, scene, names)
+                            told.add(file, scene)
                             rows.append({"file": file, "label": label, "split": part.split})
                             work.advance()
-                write_json(
-                    folder / annotations(part.split),
-                    {"images": images, "annotations": cells, "categories": coco_categories(names)},
-                )
+                write_json(folder / annotations(part.split), told.content())
         self._write(folder, np.concatenate(pixels), pd.DataFrame(rows))
 
     def _composer(self, context: Context, split: str) -> Composer:

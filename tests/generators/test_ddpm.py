@@ -34,6 +34,15 @@ def test_learning_brings_the_images_near(components: int, tmp_path: Path) -> Non
     assert corner - centre > 0.25, "a dark disc on a light ground"
 
 
+def test_training_where_little_noise_is_learns_the_image_too(tmp_path: Path) -> None:
+    model, told = losses(CONFIG.model_copy(update={"components": 20, "focus": (-1.2, 1.4)}), tmp_path / "focused")
+    _, evenly = losses(CONFIG.model_copy(update={"components": 20}), tmp_path / "evenly")
+    assert told[0] != evenly[0], "other steps are learned at"
+    drawn, real = model.sample(0, range(16), seed=0) / 255, discs(200, 16, seed=9) / 255
+    assert np.abs(drawn.mean((0, 1, 2)) - real.mean((0, 1, 2))).max() < 0.08
+    assert drawn[:, :2, :2].mean() - drawn[:, 6:10, 6:10].mean() > 0.25
+
+
 def test_noise_prediction_learns_the_kind_of_image_more_slowly(tmp_path: Path) -> None:
     """Its errors are s / a times as large in the image, so that v is what every profile predicts."""
     model, told = losses(CONFIG.model_copy(update={"prediction": "epsilon", "steps": 500}), tmp_path)

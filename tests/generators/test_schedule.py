@@ -58,3 +58,15 @@ def test_a_batch_spreads_over_the_schedule() -> None:
     for _ in range(20):
         steps = schedule.stratified(10, 1000, source)
         assert (steps // 100).tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(-1.2, 1.4), (0.5, 0.8)])
+def test_focused_steps_have_a_normal_logarithm_of_noise_over_signal(mean: float, spread: float) -> None:
+    steps = schedule.focused(4000, 1000, mean=mean, spread=spread, source=torch.Generator().manual_seed(0))
+    a, s = schedule.signal_and_noise(1000)[:, steps]
+    ratio = (s / a.clamp(min=1e-6)).log()
+    low, middle, high = ratio.quantile(torch.tensor([0.16, 0.5, 0.84], dtype=torch.float64)).tolist()
+    assert middle == pytest.approx(mean, abs=0.1)
+    assert (high - low) / 2 == pytest.approx(spread, rel=0.1)
+    assert int(steps.min()) >= 0
+    assert int(steps.max()) < 1000

@@ -111,9 +111,11 @@ def test_ancestral_draws_from_the_distribution(told: Callable[[float], CleanAt])
     assert images.std().item() == pytest.approx(0.2, rel=0.05)
 
 
+@pytest.mark.parametrize("spacing", [0.5, 1.0, 2.0, 4.0])
 @pytest.mark.parametrize("count", [1, 7, 20, 999, 1000])
-def test_steps_go_down_from_the_last_without_repeating(count: int) -> None:
-    steps = solvers.spaced(count, 1000)
+def test_steps_go_down_from_the_last_without_repeating(count: int, spacing: float) -> None:
+    steps = solvers.spaced(count, 1000, spacing)
+    assert min(steps) >= 0
     assert steps[0] == 999
     assert len(steps) == count
     assert steps == sorted(set(steps), reverse=True)

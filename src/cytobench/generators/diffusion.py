@@ -8,7 +8,7 @@ schedule that ends in pure noise), Hang et al. 2023 (min-SNR weights), Lu et al.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -50,6 +50,9 @@ class DiffusionConfig(GeneratorConfig):
     """T, the steps from a clean image to pure noise."""
     gamma: float | None = Field(default=5.0, gt=0)
     """Where min-SNR weighting cuts: steps with less noise than that count less; null weighs all alike."""
+    focus: tuple[float, Annotated[float, Field(gt=0)]] | None = None
+    """Mean and standard deviation of log(noise / signal) at the steps that it is trained at, as (−1.2, 1.4): short
+    trainings gain much; null trains at every step alike, as Ho et al. 2020 do."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay of Adam's averages of the slope and of its square, per step."""
     average: float = Field(ge=0, lt=1)
@@ -126,7 +129,12 @@ class Denoiser(nn.Module):
         config = self.config
         noise_predicted = config.prediction == "epsilon"
         # The last step holds no signal, and a bare guess at its noise holds nothing to learn.
-        step = schedule.stratified(len(clean), config.noise_steps - noise_predicted, source)
+        steps = config.noise_steps - noise_predicted
+        if config.focus is None:
+            step = schedule.stratified(len(clean), steps, source)
+        else:
+            mean, spread = config.focus
+            step = schedule.focused(len(clean), steps, mean=mean, spread=spread, source=source)
         noise = torch.randn(clean.shape, generator=source).to(self.device)
         a, s = self.levels[:, step, None, None, None].to(self.device)
         guess, told = self(a * clean + s * noise, step, labels)

@@ -56,6 +56,24 @@ def noise_weights(s: Tensor, gamma: float | None) -> Tensor:
     return (gamma * s**2 / (1 - s**2)).clamp(max=1.0)  # SNR = a²/s²
 
 
+def focused(count: int, steps: int, *, mean: float, spread: float, source: torch.Generator) -> Tensor:
+    """Return steps (count,) of the cosine schedule at which log(s / a) is normal, one from each of equal parts.
+
+    As in Karras et al. 2022 (table 1): at pure noise and at nearly none little can be learned.
+
+    Args:
+        count: How many.
+        steps: T of the schedule; the steps are 0 … T − 1.
+        mean: Of log(s / a); above 0 there is more noise than image.
+        spread: Its standard deviation.
+        source: Of randomness.
+    """
+    places = (torch.arange(count) + torch.rand(count, generator=source)) / count
+    normal = math.sqrt(2) * torch.erfinv((2 * places - 1).clamp(-0.999999, 0.999999))
+    part = torch.atan(torch.exp(mean + spread * normal)) * 2 / math.pi  # s / a = tan(π / 2 · part)
+    return (part * steps).long().clamp(0, steps - 1)
+
+
 def stratified(count: int, steps: int, source: torch.Generator) -> Tensor:
     """Return steps (count,), one at random from each of ``count`` equal parts of 0 … steps − 1."""
     places = (torch.arange(count) + torch.rand(count, generator=source)) / count

@@ -111,9 +111,11 @@ def spaced(evaluations: int, noise_steps: int, spacing: float = 2) -> list[int]:
     standard deviation of .05 (of a range of 2) keeps 48 % of it, with quadratic ones 100 %; a network that is not
     trained to its end, which takes its own mistakes for such detail, draws the better without.
     """
-    even = [i / evaluations for i in range(evaluations, 0, -1)]
-    steps = [max(round((noise_steps - 1) * part**spacing), left) for left, part in enumerate(reversed(even))]
-    return sorted(set(steps), reverse=True)
+    steps: list[int] = []
+    for left in range(evaluations - 1, -1, -1):  # how many come after this one, each at least a step lower
+        wished = max(round((noise_steps - 1) * ((left + 1) / evaluations) ** spacing), left)
+        steps.append(min(wished, steps[-1] - 1) if steps else wished)
+    return steps
 
 
 def posterior(a: float, s: float, a_next: float, s_next: float) -> tuple[float, float, float]:

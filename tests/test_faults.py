@@ -31,6 +31,10 @@ def test_every_row_of_bad_input_has_a_test() -> None:
 def test_every_row_of_bad_input_has_a_guard_that_can_be_taken_out() -> None:
     guards = tomllib.loads((TESTS / "faults/guards.toml").read_text(encoding="utf-8"))["guard"]
     assert sorted(set(ROWS) - {one["row"] for one in guards}) == []
+    for one in guards:
+        text = (TESTS.parent / "src/cytobench" / one["file"]).read_text(encoding="utf-8")
+        for guard, _ in one["edits"]:
+            assert text.count(guard) == 1, f"guards.toml, row {one['row']}: {one['file']} has not once\n{guard}"
 
 
 def test_every_row_that_is_tested_is_in_the_reference() -> None:

@@ -94,6 +94,7 @@ def test_levels_show_the_same_cells_and_parts_share_none(three: Prepared) -> Non
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]  # noqa: PT018
 
 
+@pytest.mark.fault(26)
 def test_the_guard_knows_whose_cells_a_scene_shows(three: Prepared) -> None:
     done = three
     *_, step = of_kind(done, ComposeScenes)
@@ -107,6 +108,7 @@ def test_the_guard_knows_whose_cells_a_scene_shows(three: Prepared) -> None:
         assert not behind.pixels & others
 
 
+@pytest.mark.fault(26)
 def test_a_scene_with_a_tested_cell_is_refused(doors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scenes to train with that are made of the cells to test on: the guard has to see through the composer."""
     from cytobench.benchmarks import scenery

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cytobench.benchmarks import publish
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.report import BOARD
 from cytobench.benchmarks.run import PLAN, Prepared, prepare
-from cytobench.benchmarks.steps.features import ExtractFeatures
+from cytobench.benchmarks.steps.features import ExtractFeatures, read_features
 from cytobench.benchmarks.steps.fidelity import MeasureFidelity
+from cytobench.datasets.imageset import TABLE, read_table
 from cytobench.errors import UsageFault
 from cytobench.leaderboards import fidelity
 from cytobench.leaderboards.fidelity import ALL, FidelityFacts
@@ -53,6 +55,18 @@ def test_what_is_named_looks_instead(order: Orders, tmp_path: Path) -> None:
     [found] = measured(done)
     assert [one.name for one in found.extractors] == ["thumbnails"]
     assert prepare(order(), tmp_path / "out").folder != done.folder
+
+
+def test_only_images_that_take_part_are_looked_at(order: Orders, tmp_path: Path) -> None:
+    done = carry_out(order(extractors=("thumbnails",), settings={"train_per_class": "2"}), tmp_path / "out")
+    [step] = [one for one in done.plan.steps if isinstance(one, ExtractFeatures) and one.name == "x"]
+    found = read_features(done.context.store.folder(step))
+    rows = read_table(done.context.folder(step.inputs["split"]) / TABLE)["row"].astype(int)
+    looked_at = np.isfinite(found).all(axis=1)
+    assert sorted(rows) == np.flatnonzero(looked_at).tolist()
+    assert not looked_at.all()
+    [facts] = measured(done)
+    assert facts.images["floor"] == 2 * len(facts.classes)
 
 
 def test_the_runs_own_network_looks_beside_others(order: Orders, tmp_path: Path) -> None:

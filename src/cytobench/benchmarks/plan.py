@@ -288,9 +288,10 @@ def _fidelity(resolved: Resolved, made: _Made, trials: list[Train], device: Devi
         name = f"classifier/{trial.backbone.asked}"
         asked.append(ExtractorSpec(name=name, model=trial.title(), origin=trial.reference, sha256=""))
         inputs[CLASSIFIER] = trial.reference
+    some = {"split": learned.split} if spec.train_per_class or spec.train_of_class else {}  # else shared by all splits
     looks = {
         role(one, side): ExtractFeatures(
-            inputs={"images": images} if one.sha256 else {"images": images, **inputs},
+            inputs={"images": images, **({} if one.sha256 else inputs), **(some if side == REAL else {})},
             extractor=one,
             name=name,
             device=device.kind,

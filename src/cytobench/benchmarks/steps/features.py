@@ -10,7 +10,7 @@ from cytobench import registry
 from cytobench.benchmarks.fidelity.contract import ExtractorSpec, Found
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.training import WEIGHTS
-from cytobench.datasets.imageset import read_pixels
+from cytobench.datasets.imageset import TABLE, read_pixels, read_table
 from cytobench.errors import TrialFault
 from cytobench.progress import task
 from cytobench.store import atomic
@@ -21,7 +21,10 @@ CLASSIFIER = "classifier"
 
 
 class ExtractFeatures(RunStep):
-    """Compute the features of every image of an artefact; input ``images`` holds the pixels."""
+    """Compute the features of the images of an artefact; input ``images`` holds the pixels.
+
+    With an input ``split``, only those of the images in its table; the others' are no numbers.
+    """
 
     kind: ClassVar[str] = "features"
     code: ClassVar[tuple[str, ...]] = ("cytobench.benchmarks.steps.features", "cytobench.benchmarks.fidelity.features")
@@ -51,11 +54,23 @@ class ExtractFeatures(RunStep):
         from cytobench.benchmarks.fidelity.features import features
 
         images = read_pixels(context.folder(self.inputs["images"]))
+        rows = self._rows(context)
+        shown = images if rows is None else images[rows]
         network = registry.load("extractor", self.extractor.plugin).load(self._found(context), context.torch_device)
-        with task(self.title(), len(images)) as work:
-            found = features(images, network, device=context.device.kind, tick=work.advance)
+        with task(self.title(), len(shown)) as work:
+            found = features(shown, network, device=context.device.kind, tick=work.advance)
+        if rows is not None:
+            some, found = found, np.full((len(images), found.shape[1]), np.nan, dtype=found.dtype)
+            found[rows] = some
         with atomic(folder / FEATURES) as file:
             np.save(file, found, allow_pickle=False)
+
+    def _rows(self, context: Context) -> NDArray[np.int64] | None:
+        """Return which images take part; None: all."""
+        if "split" not in self.inputs:
+            return None
+        table = read_table(context.folder(self.inputs["split"]) / TABLE)
+        return np.sort(table["row"].to_numpy().astype(np.int64))
 
     def _found(self, context: Context) -> Found:
         """Return the extractor with the place of its weights on this machine."""

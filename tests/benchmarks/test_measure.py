@@ -58,7 +58,7 @@ def test_what_is_named_looks_instead(order: Orders, tmp_path: Path) -> None:
 
 
 def test_only_images_that_take_part_are_looked_at(order: Orders, tmp_path: Path) -> None:
-    done = carry_out(order(extractors=("thumbnails",), settings={"train_per_class": "2"}), tmp_path / "out")
+    done = carry_out(order(extractors=("thumbnails",), settings={"train_per_class": "4"}), tmp_path / "out")
     [step] = [one for one in done.plan.steps if isinstance(one, ExtractFeatures) and one.name == "x"]
     found = read_features(done.context.store.folder(step))
     rows = read_table(done.context.folder(step.inputs["split"]) / TABLE)["row"].astype(int)
@@ -66,7 +66,7 @@ def test_only_images_that_take_part_are_looked_at(order: Orders, tmp_path: Path)
     assert sorted(rows) == np.flatnonzero(looked_at).tolist()
     assert not looked_at.all()
     [facts] = measured(done)
-    assert facts.images["floor"] == 2 * len(facts.classes)
+    assert facts.images["floor"] == 4 * len(facts.classes)
 
 
 def test_the_runs_own_network_looks_beside_others(order: Orders, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from cytobench.seeds import seed_for
 HELD_OUT = 16
 """One image of so many is kept out of the training, to choose the average of the weights by."""
 JUDGED = 512
-"""So many guesses judge an average, and no fewer than there are images to judge by."""
+"""So many guesses judge an average; no more than the training made, no fewer than there are images to judge by."""
 
 
 class FlowConfig(GeneratorConfig):
@@ -243,7 +243,7 @@ class Flow:
         """Return the mean error on images held out (N, 3, S, S), the same noise for every network."""
         assert isinstance(network, Drawer)
         source = torch.Generator().manual_seed(seed_for(seed, "judge"))
-        repeats = max(1, JUDGED // len(clean))
+        repeats = max(1, min(JUDGED, self.config.steps * self.config.batch) // len(clean))
         total = 0.0
         for _ in range(repeats):
             for some, theirs in zip(torch.split(clean, 64), torch.split(labels, 64), strict=True):

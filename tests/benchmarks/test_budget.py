@@ -9,11 +9,13 @@ from cytobench.benchmarks.run import prepare
 from cytobench.benchmarks.steps.pace import TimeStep
 from cytobench.benchmarks.steps.synthesis import FitGenerator
 from cytobench.errors import UsageFault
+from cytobench.generators import flops
 
 
 @pytest.fixture
 def a_step_of_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TimeStep, "outcome", lambda _self, _context: 0.5)
+    monkeypatch.setattr(flops, "flops", lambda *_, **__: flops.Flops(step=1, image=1))  # tests of their own
 
 
 def fits(

@@ -15,7 +15,7 @@ from cytobench.generators import flops
 @pytest.fixture
 def a_step_of_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TimeStep, "outcome", lambda _self, _context: 0.5)
-    monkeypatch.setattr(flops, "flops", lambda *_, **__: flops.Flops(step=1, image=1))  # tests of their own
+    monkeypatch.setattr(flops, "flops", lambda *_, **__: flops.Flops(step=3, image=7))  # tests of their own
 
 
 def fits(
@@ -34,6 +34,13 @@ class TestSteps:
         assert {(step.generator, step.config["steps"]) for step in planned} == {("vae", 40), ("flow", 200)}
         assert len(planned) == 5 + 1
         assert {step.partition for step in planned} == {"train"}
+
+    def test_what_the_steps_cost_stands_in_the_specification(self, tmp_path: Path) -> None:
+        asked = Order(
+            generators=("vae",), backbones=(), protocol="generator-league", settings={"generator.seconds": "100"}
+        )
+        [spec] = prepare(asked, tmp_path).resolved.spec.generators
+        assert (spec.fits, spec.training_flops, spec.image_flops) == (5, 40 * 5 * 3, 7)
 
     def test_seconds_can_be_varied(self, tmp_path: Path) -> None:
         planned = fits(tmp_path, "flow", vary={"generator.seconds": "10,20"})

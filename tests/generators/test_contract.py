@@ -1,6 +1,7 @@
 """Every generator of the registry keeps the same contract."""
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,6 +19,7 @@ from tests.generators.toy import discs
 
 SIZE, STEPS, CHUNK = 32, 7, 3
 NAMES = registry.names("generator")
+WITH_DRAWING = [name for name in NAMES if registry.load("generator", name).config_type.drawing]
 TOLD_CLASSES = [name for name in NAMES if registry.load("generator", name).conditioning == "class"]
 
 
@@ -106,23 +108,6 @@ class TestContract:
         np.testing.assert_array_equal(loaded.sample(0, [0, 4], seed=1), before)
         assert weights(loaded, tmp_path / "again") == weights(generator, tmp_path / "saved")
 
-    def test_a_fit_does_not_depend_on_how_images_are_drawn(self, name: str, tmp_path: Path) -> None:
-        plain = fitted(small(name), tmp_path / "p")
-        config = plain.config
-        other = {"evaluations": 3, "guidance": 2.0, "shift": 1.0, "spacing": 1.0, "sampler": "ancestral"}
-        changes = {setting: other[setting] for setting in config.drawing}
-        changed = fitted(small(name, **changes), tmp_path / "q")
-        tensors = "weights.safetensors"
-        if changes:
-            one, two = weights(plain, tmp_path / "one"), weights(changed, tmp_path / "two")
-            assert one[tensors] == two[tensors]
-        before = plain.sample(0, [0], seed=1)
-        for setting, value in changes.items():
-            plain.config = config.model_copy(update={setting: value})
-            assert not np.array_equal(plain.sample(0, [0], seed=1), before), f"{setting} changes nothing"
-        plain.config = config.model_copy(update=changes)
-        np.testing.assert_array_equal(plain.sample(0, [0], seed=1), changed.sample(0, [0], seed=1))
-
     @pytest.mark.parametrize("stops", [(1,), (3, 5), (STEPS,)])
     def test_resumes_to_the_same_bytes(self, name: str, stops: tuple[int, ...], tmp_path: Path) -> None:
         straight = weights(fitted(small(name), tmp_path / "a"), tmp_path / "straight")
@@ -182,3 +167,35 @@ def test_the_label_decides_what_is_drawn(name: str, tmp_path: Path, monkeypatch:
     generator = fitted(small(name, steps=60), tmp_path)
     bright, dim = (generator.sample(label, range(6), seed=0).mean() for label in (0, 1))
     assert bright - dim > 3
+
+
+@pytest.mark.parametrize("name", WITH_DRAWING)
+class TestDrawing:
+    """Settings that matter only when images are drawn."""
+
+    def test_the_weights_do_not_depend_on_them_and_every_image_does(self, name: str, tmp_path: Path) -> None:
+        plain = fitted(small(name), tmp_path / "p")
+        config = plain.config
+        other = {"evaluations": 3, "guidance": 2.0, "shift": 1.0, "spacing": 1.0, "sampler": "ancestral"}
+        changes = {setting: other[setting] for setting in config.drawing}
+        changed = fitted(small(name, **changes), tmp_path / "q")
+        one, two = weights(plain, tmp_path / "one"), weights(changed, tmp_path / "two")
+        assert one["weights.safetensors"] == two["weights.safetensors"]
+        before = plain.sample(0, [0], seed=1)
+        for setting, value in changes.items():
+            plain.config = config.model_copy(update={setting: value})
+            assert not np.array_equal(plain.sample(0, [0], seed=1), before), f"{setting} changes nothing"
+        plain.config = config.model_copy(update=changes)
+        np.testing.assert_array_equal(plain.sample(0, [0], seed=1), changed.sample(0, [0], seed=1))
+
+    def test_what_was_never_said_of_them_is_not_written_down(self, name: str, tmp_path: Path) -> None:
+        plugin = registry.load("generator", name)
+        values = small(name).config.model_dump()
+        silent = plugin.config_type(
+            **{key: value for key, value in values.items() if key not in plugin.config_type.drawing}
+        )
+        generator = plugin(silent, image_size=SIZE, classes=classes_of(name), device=torch.device("cpu"))
+        fitted(generator, tmp_path / "p").save(tmp_path / "saved")
+        written = json.loads((tmp_path / "saved" / "generator.json").read_text())["config"]
+        assert set(written) == set(values) - set(plugin.config_type.drawing)
+        plugin.load(tmp_path / "saved", torch.device("cpu"))

@@ -63,6 +63,15 @@ def test_refuses_what_does_not_fit_together(changes: dict[str, object], says: st
         DdpmConfig(**CONFIG.model_dump() | changes)
 
 
+def test_a_fit_that_is_not_told_how_images_are_drawn_takes_any_schedule(tmp_path: Path) -> None:
+    values = CONFIG.model_dump(exclude={"evaluations", "sampler", "spacing"}) | {"noise_steps": 8, "steps": 2}
+    model, _ = losses(DdpmConfig(**values), tmp_path / "p")
+    model.save(tmp_path / "saved")
+    loaded = Ddpm.load(tmp_path / "saved", torch.device("cpu"))
+    loaded.config = loaded.config.model_copy(update={"evaluations": 4})
+    assert loaded.sample(0, [0], seed=0).shape == (1, 16, 16, 3)
+
+
 @pytest.mark.slow
 def test_the_papers_network_trains_and_resumes(tmp_path: Path) -> None:
     """The published shape at its 64 pixels; gigabytes of memory, and minutes."""

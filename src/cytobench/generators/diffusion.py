@@ -68,7 +68,7 @@ class DiffusionConfig(GeneratorConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.evaluations > self.noise_steps:
+        if "evaluations" in self.model_fields_set and self.evaluations > self.noise_steps:  # a fit is told of none
             raise ValueError(f"evaluations ({self.evaluations}) can't be more than noise_steps ({self.noise_steps})")
         if self.prediction == "epsilon" and self.components:
             raise ValueError("prediction = epsilon takes no Gaussian guess: set components to 0")

@@ -13,6 +13,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from cytobench.generators import schedule
+
 CleanAt = Callable[[Tensor, float], Tensor]
 """The guess at x_0 (B, 3, S, S) for images x_t at a time t in (0, 1]."""
 
@@ -32,9 +34,7 @@ def times(count: int, *, mean: float, spread: float, source: torch.Generator) ->
         spread: Its standard deviation.
         source: Of randomness.
     """
-    places = (torch.arange(count) + torch.rand(count, generator=source)) / count
-    normal = math.sqrt(2) * torch.erfinv((2 * places - 1).clamp(-0.999999, 0.999999))
-    return torch.sigmoid(mean + spread * normal).clamp(max=1.0)
+    return torch.sigmoid(mean + spread * schedule.normal(count, source)).clamp(max=1.0)
 
 
 def spaced(evaluations: int, *, shift: float) -> list[float]:

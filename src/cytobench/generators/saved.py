@@ -24,9 +24,13 @@ class Saved(NamedTuple):
 def write(
     folder: Path, tensors: Mapping[str, Tensor], *, config: GeneratorConfig, image_size: int, classes: int
 ) -> None:
-    """Write the weights that sampling needs and the facts to build the network again."""
+    """Write the weights that sampling needs and the facts to build the network again.
+
+    Settings of drawing that nobody chose are left out: a fit does not depend on them.
+    """
     checkpoint.save(folder / "weights.safetensors", dict(tensors))
-    facts = {"config": config.model_dump(mode="json"), "image_size": image_size, "classes": classes}
+    unsaid = set(config.drawing) - config.model_fields_set
+    facts = {"config": config.model_dump(mode="json", exclude=unsaid), "image_size": image_size, "classes": classes}
     write_json(folder / "generator.json", facts)
 
 

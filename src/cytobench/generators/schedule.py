@@ -68,13 +68,20 @@ def focused(count: int, steps: int, *, mean: float, spread: float, source: torch
         spread: Its standard deviation.
         source: Of randomness.
     """
-    places = (torch.arange(count) + torch.rand(count, generator=source)) / count
-    normal = math.sqrt(2) * torch.erfinv((2 * places - 1).clamp(-0.999999, 0.999999))
-    part = torch.atan(torch.exp(mean + spread * normal)) * 2 / math.pi  # s / a = tan(π / 2 · part)
+    part = torch.atan(torch.exp(mean + spread * normal(count, source))) * 2 / math.pi  # s / a = tan(π / 2 · part)
     return (part * steps).long().clamp(0, steps - 1)
 
 
 def stratified(count: int, steps: int, source: torch.Generator) -> Tensor:
     """Return steps (count,), one at random from each of ``count`` equal parts of 0 … steps − 1."""
-    places = (torch.arange(count) + torch.rand(count, generator=source)) / count
-    return (places * steps).long().clamp(max=steps - 1)
+    return (places(count, source) * steps).long().clamp(max=steps - 1)
+
+
+def normal(count: int, source: torch.Generator) -> Tensor:
+    """Return standard normal numbers (count,), one from each of ``count`` equally likely parts, at most 4.9 from 0."""
+    return math.sqrt(2) * torch.erfinv((2 * places(count, source) - 1).clamp(-0.999999, 0.999999))
+
+
+def places(count: int, source: torch.Generator) -> Tensor:
+    """Return numbers (count,) of [0, 1], one at random from each of ``count`` equal parts."""
+    return (torch.arange(count) + torch.rand(count, generator=source)) / count

@@ -91,7 +91,7 @@ def test_what_is_missing_is_said_before_anything_is_trained(order: Orders, tmp_p
 
 
 def test_a_run_with_adapters_killed_at_random_moments_ends_with_the_same_bytes(order: Orders, tmp_path: Path) -> None:
-    kill_and_restart(lora(order), tmp_path, 6)
+    kill_and_restart(lora(order), tmp_path, 3)
 
 
 @pytest.mark.slow

@@ -58,8 +58,8 @@ def written(out: Path) -> list[Path]:
     return list((out / "store").glob("*/*/done.json"))
 
 
-def test_a_run_killed_at_twenty_random_moments_ends_with_the_same_bytes(order: Orders, tmp_path: Path) -> None:
-    kill_and_restart(order(), tmp_path, 20)
+def test_a_run_killed_at_eight_random_moments_ends_with_the_same_bytes(order: Orders, tmp_path: Path) -> None:
+    kill_and_restart(order(), tmp_path, 8)
 
 
 @pytest.mark.slow

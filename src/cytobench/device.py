@@ -38,7 +38,7 @@ def choose(asked: Asked) -> Device:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # fp32 means fp32
     torch.backends.cudnn.deterministic = True
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=False)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which loads a compiler first
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # nothing reads what it did not write
     if available and asked != "cpu":
         return Device("cuda", torch.cuda.get_device_name(0), torch.get_num_threads())

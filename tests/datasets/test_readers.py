@@ -28,6 +28,18 @@ def test_a_folder_per_class_is_listed_and_system_files_are_counted(make_folder: 
     assert listing.ignored == 2
 
 
+def test_images_in_no_folder_of_a_class_are_told(make_folder: Maker, tmp_path: Path) -> None:
+    root = make_folder({"ba": 2})
+    (root / "ba/000.png").rename(root / "000.png")
+    listing = read(root, columns={})
+    assert [entry.file for entry in listing.entries] == ["ba/001.png"]
+    assert listing.notes == ("1 images, as 000.png, lie in no folder of a class: passed over",)
+    (tmp_path / "flat").mkdir()
+    (root / "000.png").rename(tmp_path / "flat/000.png")
+    with pytest.raises(DataFault, match=r"1 images, as 000\.png, lie in no folder of a class"):
+        read(tmp_path / "flat", columns={})
+
+
 @pytest.mark.fault(17)
 def test_an_empty_class_is_named(make_folder: Maker) -> None:
     root = make_folder({"baso": 1})

@@ -28,6 +28,7 @@ def read_folder(root: Path) -> Listing:
     entries: list[Entry] = []
     empty: list[str] = []
     strange: list[str] = []
+    loose: list[str] = []
     for place in sorted(root.iterdir()):
         if of_the_system(place.name):
             ignored += 1
@@ -40,15 +41,20 @@ def read_folder(root: Path) -> Listing:
             entries += [Entry(path.relative_to(root).as_posix(), composed(place.name)) for path in found.images]
             if not found.images:
                 empty.append(f"{place.name}/ holds no image")
+        elif place.suffix.lower() in IMAGE_ENDINGS:
+            loose.append(place.name)
         else:
             strange.append(place.name)
+    beside = f"{len(loose)} images, as {loose[0]}, lie in no folder of a class" if loose else ""
     if empty or not entries:
         raise DataFault(
             f"{root} is not a folder per class with images in each",
-            problems=empty or [f"{root} holds no folder with images"],
-            fix="remove the empty folders, or name a manifest with --manifest NAME=FILE",
+            problems=empty or [beside or f"{root} holds no folder with images"],
+            fix="put images into folders named after their class, none of them empty, or name a --manifest NAME=FILE",
         )
     notes = [f"{len(strange)} files without an image's ending passed over, as {strange[0]}"] if strange else []
+    if beside:
+        notes.append(f"{beside}: passed over")
     return Listing(root, tuple(entries), ignored, tuple(notes))
 
 

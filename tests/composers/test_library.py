@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from cytobench.composers.library import Library, cut, matched
 from cytobench.composers.optics import transmittance
@@ -21,6 +22,21 @@ def test_nothing_is_left_of_the_background(white: Library, red: Library) -> None
         away = cells.dense[~cells.masks]
         assert (away < 0.1).mean() > 0.97
         assert cells.dense[cells.masks].mean() > 0.3
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3])
+def test_next_to_nothing_is_left_of_neighbours(gap: int) -> None:
+    pictures = []
+    for neighbours in (0, 1, 3):
+        picture = Image.new("RGB", (192, 192), (245, 225, 200))
+        for x, y in ((148 + gap, 96), (96, 148 + gap), (44 - gap, 96))[:neighbours]:
+            ImageDraw.Draw(picture).ellipse((x - 18, y - 18, x + 18, y + 18), fill=(190, 150, 150))
+        ImageDraw.Draw(picture).ellipse((62, 62, 130, 130), fill=(150, 130, 190))
+        ImageDraw.Draw(picture).ellipse((78, 78, 114, 114), fill=(80, 40, 120))
+        pictures.append(np.asarray(picture))
+    found = cut(pictures, ["a"] * 3, list("xyz"), diameter=68)
+    alone, *beside = found.dense.sum(axis=(1, 2, 3))
+    assert np.array(beside) / alone == pytest.approx(1, abs=0.02)  # with a rim of each .03
 
 
 def test_a_cell_on_its_own_background_is_what_it_was() -> None:

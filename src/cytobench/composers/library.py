@@ -141,7 +141,7 @@ def _cutout(picture: NDArray[np.uint8], found: Segmented, scale: float) -> Cutou
     away, nearest = ndimage.distance_transform_edt(~found.mask, return_indices=True)
     dense = np.clip(density(picture, found.background), 0, DARKEST)
     rim = ndimage.minimum_filter(dense, (3, 3, 1))[nearest[0], nearest[1]]  # of what lies between it and a neighbour
-    alpha = np.clip(1 - away / feather, 0, 1)[:, :, None].astype(np.float32)
+    alpha = np.where(found.others, 0, np.clip(1 - away / feather, 0, 1))[:, :, None].astype(np.float32)
     alone = np.where(found.mask[:, :, None], dense, np.minimum(dense, rim) * alpha)
     rows, cols = (np.flatnonzero((away < feather).any(axis=axis)) for axis in (1, 0))
     window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]

@@ -37,6 +37,8 @@ class Segmented(NamedTuple):
 
     mask: Mask
     """(H, W): the cell."""
+    others: Mask
+    """(H, W): its neighbours, without the thin rim of shade that every cell has."""
     background: Field
     """(3,): light without the cell, 0 to 255."""
     around: Field
@@ -54,16 +56,17 @@ def segment(image: NDArray[np.uint8]) -> Segmented:
     dense = ndimage.gaussian_filter(dense, side / 128)
     if dense.max() < FAINT:
         empty = np.zeros(dense.shape, np.bool_)
-        return Segmented(empty, background, np.full(3, np.nan, np.float32), NOTHING)
+        return Segmented(empty, empty, background, np.full(3, np.nan, np.float32), NOTHING)
     low, high = thresholds(dense)
     from_middle = _from_middle(dense.shape)
     objects = _pallor_filled(dense > low, from_middle)
     core = _core(dense, objects & (dense > high), from_middle)
     mask = _cut_off(objects, core, side)
     whole = np.asarray(ndimage.binary_fill_holes(mask))
-    others = (dense > low) & (dense < high) & (ndimage.distance_transform_edt(~whole) > side / 32)
-    around = np.median(colours[others], axis=0) if others.mean() > 0.02 else np.full(3, np.nan)
-    return Segmented(whole, background, around.astype(np.float32), _fault(mask, whole))
+    pale = (dense > low) & (dense < high) & (ndimage.distance_transform_edt(~whole) > side / 32)
+    around = np.median(colours[pale], axis=0) if pale.mean() > 0.02 else np.full(3, np.nan)
+    others = _opened(objects & ~whole, side / 64)
+    return Segmented(whole, others, background, around.astype(np.float32), _fault(mask, whole))
 
 
 def background_colour(image: NDArray[np.uint8]) -> Field:
@@ -150,6 +153,12 @@ def _cut_off(objects: Mask, core: Mask, side: int) -> Mask:
     held = np.bincount(labels[core], minlength=count + 1)
     held[0] = 0
     return np.asarray(labels == int(np.argmax(held))) if held.any() else core
+
+
+def _opened(mask: Mask, radius: float) -> Mask:
+    """Return a mask without what is thinner than twice that radius, pixels."""
+    thick = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] > radius
+    return np.asarray(mask & (ndimage.distance_transform_edt(~thick) <= radius)) if thick.any() else thick
 
 
 def _fault(mask: Mask, whole: Mask) -> str:

@@ -74,12 +74,22 @@ def test_an_edited_or_strange_record_is_refused(tmp_path: Path) -> None:
 
 def test_the_mean_over_trainings_is_wider_than_one() -> None:
     one, other = (facts(value=value).lines[1].found for value in (1.0, 3.0))
-    assert mean([one]) == one
-    found = mean([one, other])
+    assert mean([one], "kid") == one
+    found = mean([one, other], "kid")
     assert found is not None
     assert found.value == 2.0
     assert found.high - found.value == pytest.approx((0.5**2 + (12.706 * 1.0) ** 2) ** 0.5, rel=1e-3)
-    assert mean([one, None]) is None
+    assert mean([one, None], "kid") is None
+
+
+def test_the_interval_of_a_mean_holds_no_value_that_cannot_be() -> None:
+    shares = [fidelity.Reading(value=value, low=value - 0.1, high=value + 0.1) for value in (0.2, 0.8)]
+    free, share, distance = (mean(shares, metric) for metric in ("kid", "recall", "frechet"))
+    assert free is not None
+    assert free.low < 0
+    assert free.high > 1
+    assert share == fidelity.Reading(value=0.5, low=0, high=1)
+    assert distance == fidelity.Reading(value=0.5, low=0, high=free.high)
 
 
 def test_the_table_shows_value_floor_and_reason() -> None:

@@ -3,6 +3,7 @@
 A record is a folder with ``fidelity.json`` and, written last, ``done.json`` with its hash.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -27,6 +28,17 @@ METRICS: dict[Metric, str] = {
     "coverage": "coverage",
 }
 """Every figure and what people call it."""
+
+POSSIBLE: dict[Metric, tuple[float, float]] = {
+    "frechet": (0, math.inf),
+    "frechet_infinite": (-math.inf, math.inf),
+    "kid": (-math.inf, math.inf),
+    "precision": (0, 1),
+    "recall": (0, 1),
+    "density": (0, math.inf),
+    "coverage": (0, 1),
+}
+"""The smallest and the largest value that each can have; FD∞ and KID are unbiased and go below 0."""
 
 
 class Reading(Part):

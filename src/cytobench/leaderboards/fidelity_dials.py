@@ -84,8 +84,8 @@ def _point(trainings: Sequence[FidelityFacts], extractor: str) -> Point:
     }
     whole = {metric: some if len(some) == len(trainings) else [] for metric, some in lines.items()}
     return Point(
-        {metric: mean([line.found for line in some]) for metric, some in whole.items()},
-        {metric: mean([line.floor for line in some]) for metric, some in whole.items()},
+        {metric: mean([line.found for line in some], metric) for metric, some in whole.items()},
+        {metric: mean([line.floor for line in some], metric) for metric, some in whole.items()},
         {metric: [line.found for line in some] for metric, some in whole.items()},
     )
 
@@ -108,7 +108,7 @@ def fidelity_dial_tables(measured: Sequence[FidelityRecord]) -> list[Table]:
                     Entry(f"{value:g}"),
                     Entry(short(name, 60)),
                     Entry(str(max(map(len, point.each.values())))),
-                    *(one for m in SHOWN for one in (trained(point.each[m]), reading(point.floor[m]))),
+                    *(one for m in SHOWN for one in (trained(point.each[m], m), reading(point.floor[m]))),
                 )
                 for name, line in dial.lines.items()
                 for value, point in line.items()

@@ -7,6 +7,7 @@ from scipy import special
 
 from cytobench.leaderboards.fidelity import (
     METRICS,
+    POSSIBLE,
     CopyTest,
     ExtractorFacts,
     FidelityFacts,
@@ -79,16 +80,18 @@ def _rows(name: str, scope: str, trainings: Sequence[dict[Metric, Line]]) -> lis
     n = " / ".join(dict.fromkeys(str(line.n) for line in first))
     floor_n = " / ".join(dict.fromkeys(str(line.n if line.floor_n is None else line.floor_n) for line in first))
     head = (Entry(scope), Entry(n), Entry(str(len(trainings))))
-    drawn = [[one[metric] for one in trainings if metric in one] for metric in METRICS]
+    drawn = {metric: [one[metric] for one in trainings if metric in one] for metric in METRICS}
     found = tuple(
-        trained([line.found for line in some])._replace(note="; ".join(dict.fromkeys(line.note for line in some)))
-        for some in drawn
+        trained([line.found for line in some], metric)._replace(
+            note="; ".join(dict.fromkeys(line.note for line in some))
+        )
+        for metric, some in drawn.items()
     )
-    floor = tuple(reading(mean([line.floor for line in some])) for some in drawn)
+    floor = tuple(reading(mean([line.floor for line in some], metric)) for metric, some in drawn.items())
     return [(Entry(name), *head, *found), (Entry("floor"), head[0], Entry(floor_n), Entry("–"), *floor)]
 
 
-def mean(readings: Sequence[Reading | None]) -> Reading | None:
+def mean(readings: Sequence[Reading | None], metric: Metric) -> Reading | None:
     """Return the mean over trainings; None where one of them has none.
 
     Its interval joins what each training's own is wide, on average, with the scatter between trainings (Student's t).
@@ -104,12 +107,14 @@ def mean(readings: Sequence[Reading | None]) -> Reading | None:
     scatter = float(special.stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
     down = sum(one.value - one.low for one in known) / len(known)
     up = sum(one.high - one.value for one in known) / len(known)
-    return Reading(value=value, low=value - math.hypot(down, scatter), high=value + math.hypot(up, scatter))
+    least, most = POSSIBLE[metric]
+    low, high = value - math.hypot(down, scatter), value + math.hypot(up, scatter)
+    return Reading(value=value, low=max(least, low), high=min(most, high))
 
 
-def trained(readings: Sequence[Reading | None]) -> Entry:
+def trained(readings: Sequence[Reading | None], metric: Metric) -> Entry:
     """Return the mean over trainings as a field; of two or more with its ± and as many digits as that has."""
-    found = mean(readings)
+    found = mean(readings, metric)
     if found is None or len(readings) < 2:
         return reading(found)
     scatter = math.sqrt(sum((one.value - found.value) ** 2 for one in readings if one) / len(readings))

@@ -80,10 +80,10 @@ def test_far_sets_share_nothing_and_a_set_covers_itself() -> None:
 
 def test_none_and_all_are_no_certainty() -> None:
     real = sample(40, 5, 1)
-    far = interval(coverage.statistics(real, real + 1e3).precision, least=0.0, most=1.0, shares_of=40)
+    far = interval(coverage.statistics(real, real + 1e3).precision, possible=(0, 1), shares_of=40)
     assert far.low == 0.0
     assert far.high == pytest.approx(3.8415 / 43.8415, rel=1e-3)
-    same = interval(coverage.statistics(real, real).precision, least=0.0, most=1.0, shares_of=40)
+    same = interval(coverage.statistics(real, real).precision, possible=(0, 1), shares_of=40)
     assert same.high == 1.0
     assert same.low == pytest.approx(40 / 43.8415, rel=1e-3)
 

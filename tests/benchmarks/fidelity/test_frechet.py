@@ -85,7 +85,7 @@ def share_covered(n: int, d: int, shift: float, *, rounds: int) -> float:
     found = []
     for number in range(rounds):
         a, b = features(n, d, 1000 + 2 * number), features(n, d, 1001 + 2 * number, shift=shift)
-        found.append(interval(frechet.statistic(a, b), least=0.0))
+        found.append(interval(frechet.statistic(a, b), possible=(0, np.inf)))
     truth = np.mean([one.value for one in found])
     return float(np.mean([one.low <= truth <= one.high for one in found]))
 

@@ -40,14 +40,13 @@ class Interval(NamedTuple):
 
 
 def interval(
-    found: Statistic, *, least: float = -math.inf, most: float = math.inf, shares_of: int | None = None
+    found: Statistic, *, possible: tuple[float, float] = (-math.inf, math.inf), shares_of: int | None = None
 ) -> Interval:
     """Return a statistic with its interval, by Student's t with as many degrees of freedom as the smaller sample has.
 
     Args:
         found: At least two images on each side.
-        least: Smallest value that there can be.
-        most: Largest one.
+        possible: Smallest and largest value that there can be.
         shares_of: For a share of images, of how many: none or all of them have no scatter and are yet not certain, so
             that the limit is Wilson's (1927, doi:10.1080/01621459.1927.10502953).
     """
@@ -59,4 +58,5 @@ def interval(
         low = min(low, shares_of / (shares_of + _Z_SQUARED))
     if shares_of is not None and found.value <= 0.0:
         high = max(high, _Z_SQUARED / (shares_of + _Z_SQUARED))
+    least, most = possible
     return Interval(found.value, max(least, low), min(most, high))

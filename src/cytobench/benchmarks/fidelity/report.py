@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cytobench.benchmarks.fidelity import coverage, frechet, infinite, kernel, problems
 from cytobench.benchmarks.fidelity.intervals import Interval, interval
 from cytobench.benchmarks.fidelity.selection import Shown, matched
-from cytobench.leaderboards.fidelity import ALL, METRICS, Line, Metric, Problem, Reading
+from cytobench.leaderboards.fidelity import ALL, METRICS, POSSIBLE, Line, Metric, Problem, Reading
 from cytobench.progress import Tick, unheard
 from cytobench.seeds import seed_for
 
@@ -155,10 +155,10 @@ def _figures(first: NDArray[np.float64], second: NDArray[np.float64], *, few: bo
         "frechet": _frechet(first, second, few=few),
         "frechet_infinite": _frechet_infinite(first, second, seed=seed),
         "kid": _Figure(interval(kernel.statistic(first, second))),
-        "precision": _Figure(interval(shares.precision, least=0.0, most=1.0, shares_of=n)),
-        "recall": _Figure(interval(shares.recall, least=0.0, most=1.0, shares_of=n)),
-        "density": _Figure(interval(shares.density, least=0.0)),
-        "coverage": _Figure(interval(shares.coverage, least=0.0, most=1.0, shares_of=n)),
+        "precision": _Figure(interval(shares.precision, possible=POSSIBLE["precision"], shares_of=n)),
+        "recall": _Figure(interval(shares.recall, possible=POSSIBLE["recall"], shares_of=n)),
+        "density": _Figure(interval(shares.density, possible=POSSIBLE["density"])),
+        "coverage": _Figure(interval(shares.coverage, possible=POSSIBLE["coverage"], shares_of=n)),
     }
 
 
@@ -167,7 +167,7 @@ def _frechet(first: NDArray[np.float64], second: NDArray[np.float64], *, few: bo
     note = "" if n >= width else f"{TOO_SMALL}{n:,} images for {width:,} features"
     if note and not few:
         return _Figure(None, note)
-    return _Figure(interval(frechet.statistic(first, second), least=0.0), note)
+    return _Figure(interval(frechet.statistic(first, second), possible=POSSIBLE["frechet"]), note)
 
 
 def _frechet_infinite(first: NDArray[np.float64], second: NDArray[np.float64], *, seed: int) -> _Figure:

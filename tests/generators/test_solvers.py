@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
+from cytobench.errors import UsageFault
 from cytobench.generators import schedule, solvers
 from cytobench.generators.labelled_guess import Noisy
 from cytobench.generators.solvers import CleanAt
@@ -119,6 +120,12 @@ def test_steps_go_down_from_the_last_without_repeating(count: int, spacing: floa
     assert steps[0] == 999
     assert len(steps) == count
     assert steps == sorted(set(steps), reverse=True)
+
+
+def test_more_evaluations_than_steps_are_refused() -> None:
+    assert solvers.spaced(10, 10) == list(range(9, -1, -1))
+    with pytest.raises(UsageFault, match="10 noise steps can't be drawn in 11"):
+        solvers.spaced(11, 10)
 
 
 def test_posterior_agrees_with_diffusers() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from cytobench.errors import UsageFault
 from cytobench.generators import schedule
 
 CleanAt = Callable[[Tensor, int], Tensor]
@@ -110,7 +111,12 @@ def spaced(evaluations: int, noise_steps: int, spacing: float = 2) -> list[int]:
     Song et al. 2021 (appendix D.3), denser where there is less noise. With 20 evenly spaced steps, detail with a
     standard deviation of .05 (of a range of 2) keeps 48 % of it, with quadratic ones 100 %; a network that is not
     trained to its end, which takes its own mistakes for such detail, draws the better without.
+
+    Raises:
+        UsageFault: More evaluations than steps.
     """
+    if evaluations > noise_steps:
+        raise UsageFault(f"{noise_steps} noise steps can't be drawn in {evaluations} evaluations", fix="ask for fewer")
     steps: list[int] = []
     for left in range(evaluations - 1, -1, -1):  # how many come after this one, each at least a step lower
         wished = max(round((noise_steps - 1) * ((left + 1) / evaluations) ** spacing), left)

@@ -71,6 +71,7 @@ def test_pictures_are_the_product_of_transmittances(white: Library, red: Library
     ours = composer(white, red, "complex")
     scenes = ours.draw("neutrophil", range(8))
     placed, pad = scenes.placed, ours.stock.side
+    corners = ours.corners("neutrophil", np.arange(8)).tolist()
     for row in range(8):
         light = np.zeros((64 + 2 * pad, 64 + 2 * pad, 3), np.float32)
         for rank in np.flatnonzero(placed.cells[row] >= 0):
@@ -82,8 +83,19 @@ def test_pictures_are_the_product_of_transmittances(white: Library, red: Library
             top, left = placed.tops[row, rank] + inset + pad, placed.lefts[row, rank] + inset + pad
             square = turned(library.dense[number : number + 1], int(placed.turns[row, rank]))[0]
             light[top : top + side, left : left + side] += square
-        wanted = ours._behind[..., :3] * transmittance(light[pad:-pad, pad:-pad])
+        behind = ours._behind[corners[row][0] :, corners[row][1] :][:64, :64, :3]
+        wanted = behind * transmittance(light[pad:-pad, pad:-pad])
         assert np.abs(scenes.images[row] - wanted).max() <= 1.5
+
+
+def test_every_scene_has_a_grain_of_its_own_before_one_light(white: Library, red: Library) -> None:
+    scenes = composer(white._replace(grain=0.05), red, "base").draw("lymphocyte", range(40))
+    corner = scenes.images[:, :12, :12].astype(float)  # no cell reaches it
+    assert np.abs(corner.mean(axis=(1, 2)) - white.background).max() < 5, "the light is the same"
+    noise = (corner - corner.mean(axis=(1, 2), keepdims=True)).reshape(40, -1)
+    alike = np.corrcoef(noise) - np.eye(40)
+    assert alike.max() < 0.5, "no two scenes show the same grain"
+    assert noise.std(axis=1).min() > 2
 
 
 def test_a_complex_scene_contains_its_base_scene(white: Library, red: Library) -> None:
@@ -156,7 +168,7 @@ def test_harder_levels_drift_and_lose_focus(white: Library, red: Library) -> Non
     middle = np.s_[:, 28:36, 28:36]
     ratio = np.log((255 - drifted[middle]).mean(axis=(1, 2, 3)) / (255 - plain[middle]).mean(axis=(1, 2, 3)))
     assert 0.02 < ratio.std() < 0.3
-    assert np.array_equal(drifted[:, 0], plain[:, 0]), "the empty background keeps its light"
+    assert np.array_equal(drifted[:, 0], plain[:, 0]), "the empty background keeps its light and its grain"
     soft = composer(white, red, named("base").model_copy(update={"defocus": 0.6})).draw("lymphocyte", range(30)).images
     sharpness = [np.abs(np.diff(images.astype(float), axis=1))[:, 20:44, 20:44].mean() for images in (plain, soft)]
     assert sharpness[1] < 0.8 * sharpness[0]

@@ -39,6 +39,23 @@ def test_next_to_nothing_is_left_of_neighbours(gap: int) -> None:
     assert np.array(beside) / alone == pytest.approx(1, abs=0.02)  # with a rim of each .03
 
 
+@pytest.mark.parametrize("cytoplasm", [(150, 130, 190), (190, 150, 150)])
+def test_hue_parts_cells_only_where_the_set_shows_that_it_can(cytoplasm: tuple[int, int, int]) -> None:
+    """A white cell on a red one: cut apart where cytoplasm has its own hue, left whole where it has the red cells'."""
+    pictures = []
+    for beside in (0, 18):
+        picture = Image.new("RGB", (128, 128), (245, 225, 200))
+        for x, y in ((64 + beside, 64), (22, 22), (106, 106), (22, 106)):
+            ImageDraw.Draw(picture).ellipse((x - 16, y - 16, x + 16, y + 16), fill=(190, 150, 150))
+        ImageDraw.Draw(picture).ellipse((44, 44, 84, 84), fill=cytoplasm)
+        ImageDraw.Draw(picture).ellipse((52, 52, 76, 76), fill=(80, 40, 120))
+        grain = np.random.default_rng(beside).normal(0, 2, (128, 128, 3))
+        pictures.append(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
+    areas = cut(pictures, ["a"] * 2, list("xy"), diameter=40).masks.sum(axis=(1, 2))
+    ratio = areas[1] / areas[0]
+    assert ratio == pytest.approx(1, abs=0.05) if cytoplasm[2] == 190 else ratio > 1.2
+
+
 def test_a_cell_on_its_own_background_is_what_it_was() -> None:
     picture = draw("monocyte", [0], site=SITES["a"], size=96, seed=5)
     own = picture.instances[0] == 1

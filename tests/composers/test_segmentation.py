@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from cytobench.composers.library import SAME_HUE
 from cytobench.composers.segmentation import background_colour, segment
 from cytobench.datasets.phantom import CLASSES, SITES, draw, draw_red_cells
 
@@ -57,6 +58,34 @@ def test_a_touching_neighbour_is_cut_off() -> None:
     assert dice(found.mask, np.asarray(truth)[:, :, 0] > 0) > 0.95
 
 
+def _hugged(cytoplasm: tuple[int, int, int]) -> np.ndarray:
+    """Return a white cell that lies broadly on two red ones; two others lie apart."""
+    picture = Image.new("RGB", (128, 128), (245, 225, 200))
+    for x, y in ((84, 64), (64, 84), (24, 24), (104, 104)):
+        _disc(x, y, 16, picture, (190, 150, 150))
+    _disc(64, 64, 20, picture, cytoplasm)
+    _disc(64, 64, 12, picture, (80, 40, 120))
+    grain = np.random.default_rng(0).normal(0, 2, (128, 128, 3))
+    return np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)
+
+
+def test_red_cells_that_a_white_one_lies_on_are_told_by_their_hue() -> None:
+    picture = _hugged((150, 130, 190))
+    truth = Image.new("RGB", (128, 128))
+    _disc(64, 64, 20, truth, (255, 255, 255))
+    wanted = np.asarray(truth)[:, :, 0] > 0
+    plain, by_hue = segment(picture), segment(picture, by_hue=True)
+    assert dice(plain.mask, wanted) < 0.9, "without a neck they pass as one"
+    assert plain.touched
+    assert plain.alike < 0.2
+    assert dice(by_hue.mask, wanted) > 0.92
+    assert not by_hue.fault
+
+
+def test_cytoplasm_of_the_red_cells_hue_is_said() -> None:
+    assert segment(_hugged((190, 150, 150))).alike > 0.8
+
+
 @pytest.mark.parametrize(
     ("discs", "fault"),
     [
@@ -77,12 +106,15 @@ def test_whole_cells_of_jtsc_as_the_experts_drew_them() -> None:
     root = Path(os.environ.get("CYTOBENCH_REAL_DATA", "/nowhere")) / "jtsc"
     if not root.is_dir():
         pytest.skip("CYTOBENCH_REAL_DATA names no folder with jtsc/")
-    scores = []
+    scores, alike = [], []
     for path in sorted(root.glob("*/*.png")):
         picture = np.asarray(Image.open(path).convert("RGB"))
         truth = np.asarray(Image.open(root.parent / "jtsc_masks" / path.parent.name / path.name).convert("L")) > 64
-        scores.append(dice(segment(picture).mask, truth))
+        found = segment(picture)
+        scores.append(dice(found.mask, truth))
+        alike.append(found.alike)
     means = np.random.default_rng(0).choice(scores, (5000, len(scores))).mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
     print(f"\nDice {np.mean(scores):.3f} [{low:.3f}, {high:.3f}], n = {len(scores)}")  # noqa: T201
     assert low > 0.90
+    assert np.nanmean(alike) > SAME_HUE, "in this stain, hue does not tell red cells from cytoplasm"

@@ -120,11 +120,12 @@ def test_scenes_per_second() -> None:
     assert np.abs(theirs.pasted(scenes)[:, 30:34, 30:34].astype(float) - scenes.images[:, 30:34, 30:34]).mean() < 25
     cells = (scenes.placed.cells >= 0).sum(axis=1).mean()
     centres, numbers = scenes.placed.cells[:, 0], np.arange(COUNT)
+    corners = ours.corners("cell", numbers)
     few = 24
     seconds = medians(
         {
             "Pillow pastes": lambda: theirs.pasted(scenes),
-            "here": lambda: render(ours._sheets, scenes.placed, ours._behind),
+            "here": lambda: render(ours._sheets, scenes.placed, ours._behind, corners, size=64),
             "places here": lambda: place(ours.stock, centres, numbers, LEVEL, size=64, seed=0, name="cell"),
             "Pillow, the whole job": lambda: theirs.composed(few),
             "here, the whole job": lambda: ours.draw("cell", range(COUNT)),

@@ -7,7 +7,7 @@ Bits = NDArray[np.uint64]
 """(..., H, W): bit b of word w is the pixel in column 64 w + b."""
 
 WORD = 64
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_BELOW = np.array([(1 << limit) - 1 for limit in range(WORD + 1)], np.uint64)  # words whose bits below it are set
 
 
 def packed(masks: NDArray[np.bool_]) -> Bits:
@@ -28,11 +28,12 @@ def moved(bits: Bits, down: NDArray[np.int64], right: NDArray[np.int64], rows: i
     height, words = bits.shape[1:]
     source = np.arange(rows) - down[:, None]  # (P, rows)
     there = (source >= 0) & (source < height)
-    lines = np.take_along_axis(bits, np.clip(source, 0, height - 1)[:, :, None], axis=1)
-    lines = np.where(there[:, :, None], lines, np.uint64(0))
+    begins = np.arange(len(bits))[:, None] * height
+    lines = bits.reshape(-1, words).take(begins + np.where(there, source, 0), axis=0)
+    lines *= there[:, :, None]
     if words == 1 and np.abs(right).max(initial=0) < WORD:  # the usual case
         ahead, back = (np.maximum(by, 0)[:, None, None].astype(np.uint64) for by in (right, -right))
-        return (lines << ahead) >> back
+        return np.asarray((lines << ahead) >> back)
     jump, shift = np.divmod(right, WORD)
     from_word = np.arange(words) - jump[:, None]  # (P, W)
     here, before = (
@@ -53,10 +54,4 @@ def columns(first: NDArray[np.int64], last: NDArray[np.int64], words: int) -> Bi
     start = np.arange(words) * WORD
     low = np.clip(first[:, None] - start, 0, WORD)
     high = np.clip(last[:, None] - start, 0, WORD)
-    return np.asarray(_below(high) & ~_below(low))[:, None, :]
-
-
-def _below(limit: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Return words whose bits below a limit of 0 to 64 are set."""
-    down = (WORD - limit).astype(np.uint64)
-    return np.where(limit > 0, _ALL >> (down & np.uint64(63)), np.uint64(0))
+    return np.asarray(_BELOW[high] & ~_BELOW[low])[:, None, :]

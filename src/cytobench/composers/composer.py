@@ -17,7 +17,7 @@ from cytobench.composers.draws import key_for, uniforms
 from cytobench.composers.levels import Level
 from cytobench.composers.library import Library, matched
 from cytobench.composers.placement import Placed, centred, place, stock, turned
-from cytobench.composers.rendering import backdrop, render, sheets
+from cytobench.composers.rendering import ROAM, backdrop, render, sheets
 from cytobench.composers.scene import Scene
 from cytobench.errors import UsageFault
 
@@ -126,8 +126,21 @@ class Composer:
             normal = np.sqrt(-2 * np.log1p(-u)) * np.cos(2 * np.pi * v)  # Box & Muller 1958
             strength = np.exp(self.level.drift * normal).astype(np.float32)
         blur = self.optics.pixels(self.level.defocus)
-        found = render(self._sheets, placed, self._behind, strength=strength, blur=blur)
+        found = render(
+            self._sheets,
+            placed,
+            self._behind,
+            self.corners(label, numbers),
+            size=self.optics.image_size,
+            strength=strength,
+            blur=blur,
+        )
         return Scenes(found.images, placed, found.covered, self)
+
+    def corners(self, label: str, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where in the background each scene lies, (B, 2): the same at every level."""
+        shares = uniforms(key_for(self.seed, label, "grain"), numbers[:, None], np.arange(2))
+        return (shares * (ROAM + 1)).astype(np.int64)
 
     def blocks(self, label: str, indices: Sequence[int]) -> Iterator[Scenes]:
         """Yield the scenes of a class a block at a time, so that memory stays small."""

@@ -12,8 +12,8 @@ from cytobench.seeds import seed_for
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def uniforms(key: int, *coordinates: NDArray[np.int64] | int) -> NDArray[np.float64]:
-    """Return numbers in [0, 1) for coordinates that are broadcast against one another.
+def uniforms(key: int | NDArray[np.uint64], *coordinates: NDArray[np.int64] | int) -> NDArray[np.float64]:
+    """Return numbers in [0, 1) for keys and coordinates that are broadcast against one another.
 
     >>> bool(uniforms(3, 8, 1) == uniforms(3, np.arange(9), 1)[8])
     True

@@ -15,6 +15,8 @@ from cytobench.errors import DataFault
 
 FEATHER = 0.06
 """Width of a cell's soft edge outside its mask, as a share of its diameter."""
+SAME_HUE = 0.25
+"""Share of cytoplasm stained like red cells, over a set's pictures, above which hue does not tell them apart."""
 OUTSIZE = 2.0
 """Cells wider than so many median diameters are clumps."""
 
@@ -83,6 +85,13 @@ def cut(
         else:
             kept.append((picture, found, label, name))
             counts[label] += 1
+    if _hue_tells([found for _, found, _, _ in kept]):
+        kept = [
+            (picture, segment(picture, by_hue=True) if found.touched else found, label, name)
+            for picture, found, label, name in kept
+        ]
+        left_out.update(found.fault for _, found, _, _ in kept if found.fault)
+        kept = [one for one in kept if not one[1].fault]
     widths = np.array([_diameter(found.mask) for _, found, _, _ in kept])
     wide = widths > OUTSIZE * np.median(widths) if len(kept) else np.zeros(0, np.bool_)
     left_out.update({"is much wider than the others": int(wide.sum())} if wide.any() else {})
@@ -123,6 +132,12 @@ def matched(distractors: Library, cells: Library) -> Library:
     own = np.median(distractors.dense[distractors.masks], axis=0)
     strength = np.clip(cells.around / np.maximum(own, 0.02), 1 / 3, 3)
     return distractors._replace(dense=np.clip(distractors.dense * strength, 0, DARKEST))
+
+
+def _hue_tells(found: Sequence[Segmented]) -> bool:
+    """Tell whether red cells and cytoplasm have different hues in a set's pictures."""
+    told = [one.alike for one in found if not np.isnan(one.alike)]
+    return bool(told) and float(np.mean(told)) < SAME_HUE
 
 
 def _around(found: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -117,6 +117,7 @@ class _Table:
     ) -> None:
         self.masks, self.scenes, self.level, self.size = masks, scenes, level, size
         self.seed, self.name = seed, name
+        self.keys = np.array([self._key(what) for what in ("angle", "distance", "turn of")], np.uint64)[:, None, None]
         least, most = level.number
         count = len(scenes)
         self.wanted = least + (self._draw("number", scenes) * (most - least + 1)).astype(np.int64)
@@ -139,8 +140,11 @@ class _Table:
             *self._seen(centres, self.turns[:, 0], middle, middle),
         )
 
+    def _key(self, what: str) -> int:
+        return key_for(self.seed, self.name, what)
+
     def _draw(self, what: str, *coordinates: Indices | int) -> NDArray[np.float64]:
-        return uniforms(key_for(self.seed, self.name, what), *coordinates)
+        return uniforms(self._key(what), *coordinates)
 
     def _choose(self, centres: Indices) -> None:
         """Draw which cells there are; where they lie is drawn until it fits."""
@@ -173,10 +177,8 @@ class _Table:
     def _try(self, rows: Indices, rank: int, turn: int, attempts: Indices) -> NDArray[np.bool_]:
         """Draw positions for one neighbour of some scenes, keep the first that fits, and tell where one does."""
         level, side = self.level, self.masks.side
-        angle, away, way = (
-            self._draw(what, self.scenes[rows, None], rank, turn, attempts).ravel()
-            for what in ("angle", "distance", "turn of")
-        )
+        drawn = uniforms(self.keys, self.scenes[rows, None], rank, turn, attempts)
+        angle, away, way = drawn.reshape(len(drawn), -1)
         reach = (level.distance + level.spread * (2 * away - 1)) * self.size
         corner = (self.size - side) / 2
         tops = np.rint(corner + reach * np.sin(2 * np.pi * angle)).astype(np.int64)

@@ -21,6 +21,7 @@ from cytobench.composers.placement import TURNS, Placed, turned
 
 LANES = 4
 TOGETHER = 64  # scenes whose canvas stays in the processor's cache
+ROAM = 512  # pixels by which a scene's part of the background may lie elsewhere than another's
 UNITS = float(int(65535 / ((MOST_CELLS + 1) * DARKEST)))
 """Of density in an octave: 267, so that rounding moves no pixel by more than one grey level."""
 
@@ -72,10 +73,15 @@ def sheets(libraries: Sequence[Library], stock_side: int) -> tuple[Sheet, ...]:
 
 
 def backdrop(colour: NDArray[np.float32], grain: float, size: int, seed: int) -> NDArray[np.float32]:
-    """Return the static background (S, S, 4), 0 to 255, the last lane 0: a colour with the unevenness of a camera."""
-    noise = np.random.default_rng(seed).normal(size=(size, size, 3))
+    """Return the static background (S + ``ROAM``, S + ``ROAM``, 4), 0 to 255, the last lane 0.
+
+    One colour, with the unevenness of a camera; every scene of S pixels is put before a part of it, so that no two
+    show the same grain.
+    """
+    side = size + ROAM
+    noise = np.random.default_rng(seed).normal(size=(side, side, 3))
     soft = ndimage.gaussian_filter(noise, (0.6, 0.6, 0), mode="wrap")
-    light = np.zeros((size, size, LANES), np.float32)
+    light = np.zeros((side, side, LANES), np.float32)
     light[..., :3] = np.clip(colour * np.exp2(grain * soft / soft.std()), 0, 255)
     return light
 
@@ -84,7 +90,9 @@ def render(
     kinds: tuple[Sheet, ...],
     placed: Placed,
     behind: NDArray[np.float32],
+    corners: NDArray[np.int64],
     *,
+    size: int,
     strength: NDArray[np.float32] | None = None,
     blur: float = 0.0,
 ) -> Rendered:
@@ -93,14 +101,18 @@ def render(
     Args:
         kinds: The stock's cells, sheet by sheet.
         placed: What lies where.
-        behind: The background, (S, S, 4).
+        behind: The background, see :func:`backdrop`.
+        corners: Row and column in it where each scene begins, (B, 2), 0 to ``ROAM``.
+        size: Side of the pictures, pixels.
         strength: Factor of the stain of each scene in red, green and blue, (B, 3); None leaves it.
         blur: Standard deviation, pixels, of the defocus of everything but the background.
     """
     count = len(placed.cells)
     parts = [slice(first, first + TOGETHER) for first in range(0, count, TOGETHER)]
     found = [
-        _rendered(kinds, placed.some(part), behind, None if strength is None else strength[part], blur)
+        _rendered(
+            kinds, placed.some(part), behind, corners[part], size, None if strength is None else strength[part], blur
+        )
         for part in parts
     ]
     return Rendered(*(np.concatenate(both) for both in zip(*found, strict=True)))
@@ -110,10 +122,12 @@ def _rendered(
     kinds: tuple[Sheet, ...],
     placed: Placed,
     behind: NDArray[np.float32],
+    corners: NDArray[np.int64],
+    size: int,
     strength: NDArray[np.float32] | None,
     blur: float,
 ) -> Rendered:
-    size, count = len(behind), len(placed.cells)
+    count = len(placed.cells)
     spans = _spans(kinds, placed)
     edge = max([0, *(max(-one.first.min(), (one.first + one.sheet.side).max() - size) for one in spans)])
     wide = size + 2 * int(edge)
@@ -130,7 +144,7 @@ def _rendered(
     covered = np.zeros(placed.cells.shape, np.int64)
     for one, at in zip(spans, places, strict=True):
         covered[one.rows, one.ranks] = (several.ravel()[at] & one.sheet.masks[one.cells]).sum(axis=1)
-    return Rendered(_developed(lanes[within], behind, strength, blur), covered)
+    return Rendered(_developed(lanes[within], behind, corners, strength, blur), covered)
 
 
 class _Span(NamedTuple):
@@ -174,6 +188,7 @@ def _offsets(side: int, wide: int) -> NDArray[np.int64]:
 def _developed(
     lanes: NDArray[np.uint16],
     behind: NDArray[np.float32],
+    corners: NDArray[np.int64],
     strength: NDArray[np.float32] | None,
     blur: float,
 ) -> NDArray[np.uint8]:
@@ -185,9 +200,10 @@ def _developed(
     np.exp2(light, out=light)
     if blur:
         light = ndimage.gaussian_filter(light, (0, blur, blur, 0), mode="nearest")
-    light *= behind
-    light += np.float32(0.5)
     count, size = lanes.shape[:2]
+    for picture, (top, left) in zip(light, corners.tolist(), strict=True):
+        picture *= behind[top : top + size, left : left + size]
+    light += np.float32(0.5)
     # Pillow drops the fourth lane ten times faster than a slice does.
     whole = Image.frombuffer("RGBX", (size, size * count), light.astype(np.uint8), "raw", "RGBX", 0, 1)
     return np.frombuffer(whole.tobytes("raw", "RGB"), np.uint8).reshape(count, size, size, 3)

@@ -1,7 +1,8 @@
 """Find the cell in the middle of a picture: where it is, and the light it stands before.
 
 Nothing is learned. The background is the brightest colour that many pixels share; the cell is what is denser than the
-background around the darkest thing near the middle, cut off where it touches its neighbours by a neck.
+background around the darkest thing near the middle, cut off where it touches its neighbours by a neck, and, where the
+pictures of a set allow it, where it has the hue of its neighbours.
 """
 
 from itertools import pairwise
@@ -25,9 +26,15 @@ SMALLEST_SHARE = 0.01
 """Of the picture; less is a speck."""
 FAINT = 0.1
 """Octaves; a picture with nothing denser shows nothing."""
+COMMON = 0.02
+"""Share of the picture that pale things away from the cell must take to tell what they look like."""
+ALIKE = 3.0
+"""Standard deviations of their hue."""
 NOTHING = "is no cell"
 SOLID = 0.92
 """Share of its convex hull that a single cell fills."""
+ROUND = 0.95
+"""The same of one whose neighbours were parted from it by hue: less, and its own cytoplasm went with them."""
 HOLLOW = 0.1
 """Share of a cell that may be as light as the background (the pallor of red cells is filled before)."""
 
@@ -43,12 +50,24 @@ class Segmented(NamedTuple):
     """(3,): light without the cell, 0 to 255."""
     around: Field
     """(3,): density of what lies around the cell and is not as dark as a nucleus, mostly red cells; NaN for nothing."""
+    alike: float
+    """Share of what lies next to the nucleus that has the hue of what lies around the cell; NaN where that is not told.
+
+    High where cytoplasm is stained like red cells: then a hue does not tell them apart."""
+    touched: bool
+    """Whether pieces of the cell have that hue: red cells that touch it, or its own cytoplasm."""
     fault: str
     """Why the mask can't be trusted; empty when it can."""
 
 
-def segment(image: NDArray[np.uint8]) -> Segmented:
-    """Return the central cell of a picture (H, W, 3)."""
+def segment(image: NDArray[np.uint8], *, by_hue: bool = False) -> Segmented:
+    """Return the central cell of a picture.
+
+    Args:
+        image: (H, W, 3).
+        by_hue: Whether pieces that have the hue of what lies around are left out of the mask. Only where the pictures
+            of a set show as a whole, by ``alike``, that cytoplasm has another hue.
+    """
     side = min(image.shape[:2])
     background = background_colour(image)
     colours = density(image, background)
@@ -56,7 +75,7 @@ def segment(image: NDArray[np.uint8]) -> Segmented:
     dense = ndimage.gaussian_filter(dense, side / 128)
     if dense.max() < FAINT:
         empty = np.zeros(dense.shape, np.bool_)
-        return Segmented(empty, empty, background, np.full(3, np.nan, np.float32), NOTHING)
+        return Segmented(empty, empty, background, np.full(3, np.nan, np.float32), np.nan, False, NOTHING)
     low, high = thresholds(dense)
     from_middle = _from_middle(dense.shape)
     objects = _pallor_filled(dense > low, from_middle)
@@ -64,9 +83,19 @@ def segment(image: NDArray[np.uint8]) -> Segmented:
     mask = _cut_off(objects, core, side)
     whole = np.asarray(ndimage.binary_fill_holes(mask))
     pale = (dense > low) & (dense < high) & (ndimage.distance_transform_edt(~whole) > side / 32)
-    around = np.median(colours[pale], axis=0) if pale.mean() > 0.02 else np.full(3, np.nan)
+    around, alike = np.full(3, np.nan), np.nan
+    pieces = np.zeros_like(whole)
+    if pale.mean() > COMMON:
+        around = np.median(colours[pale], axis=0)
+        pieces, alike = _like_the_others(colours, pale, whole & (dense < high), core)
+    parted = by_hue and bool(pieces.any())
+    if parted:
+        beside = (ndimage.distance_transform_edt(~pieces) <= side / 64) & (dense < high)  # where hues mix
+        mask = _cut_off(_opened(objects & ~beside, side / 48) | core, core, side)
+        whole = np.asarray(ndimage.binary_fill_holes(mask))
     others = _opened(objects & ~whole, side / 64)
-    return Segmented(whole, others, background, around.astype(np.float32), _fault(mask, whole))
+    fault = _fault(mask, whole, ROUND if parted else SOLID)
+    return Segmented(whole, others, background, around.astype(np.float32), alike, bool(pieces.any()), fault)
 
 
 def background_colour(image: NDArray[np.uint8]) -> Field:
@@ -155,13 +184,33 @@ def _cut_off(objects: Mask, core: Mask, side: int) -> Mask:
     return np.asarray(labels == int(np.argmax(held))) if held.any() else core
 
 
+def _like_the_others(colours: Field, pale: Mask, pale_own: Mask, core: Mask) -> tuple[Mask, float]:
+    """Return pieces of the cell's pale parts that have the hue of what lies around, and their share beside the core.
+
+    A hue is the direction of the density of the three colours, so that it does not depend on how much dye there is;
+    alike is what lies within ``ALIKE`` standard deviations of theirs (Mahalanobis 1936).
+    """
+    side = min(core.shape)
+    soft = ndimage.gaussian_filter(colours, (side / 128, side / 128, 0))
+    hues = soft / np.maximum(np.linalg.norm(soft, axis=2, keepdims=True), FAINT / 2)
+    theirs = hues[ndimage.binary_erosion(pale, iterations=max(side // 64, 1))]
+    if len(theirs) < COMMON * pale.size / 4:
+        return np.zeros_like(core), np.nan
+    apart = hues - np.median(theirs, axis=0)
+    inverse = np.linalg.inv(np.cov(theirs.T) + 1e-5 * np.eye(3))
+    pieces = _opened(pale_own & (np.einsum("...i,ij,...j", apart, inverse, apart) < ALIKE**2), side / 50)
+    away = ndimage.distance_transform_edt(~core)
+    by_core = pale_own & (away > side / 64) & (away <= side / 10)
+    return pieces, float(pieces[by_core].mean()) if by_core.any() else np.nan
+
+
 def _opened(mask: Mask, radius: float) -> Mask:
     """Return a mask without what is thinner than twice that radius, pixels."""
     thick = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] > radius
     return np.asarray(mask & (ndimage.distance_transform_edt(~thick) <= radius)) if thick.any() else thick
 
 
-def _fault(mask: Mask, whole: Mask) -> str:
+def _fault(mask: Mask, whole: Mask, solid: float) -> str:
     area = int(whole.sum())
     if area < max(SMALLEST_SHARE * mask.size, 12):
         return NOTHING
@@ -171,4 +220,4 @@ def _fault(mask: Mask, whole: Mask) -> str:
         return "is a ring"
     corners = np.argwhere(whole)
     corners = np.concatenate([corners + step for step in ((0, 0), (0, 1), (1, 0), (1, 1))])  # of the pixels
-    return "is no single cell" if area < SOLID * ConvexHull(corners).volume else ""
+    return "is no single cell" if area < solid * ConvexHull(corners).volume else ""

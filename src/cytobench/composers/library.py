@@ -49,6 +49,10 @@ class Library(NamedTuple):
     """(3,): density of what lies around the cells in their pictures, octaves; NaN where nothing does."""
     enlarged: float
     """How many times the cells were enlarged; above 1 they are softer than the pictures could be."""
+    alike: float
+    """Share of what lies next to the nuclei that has the hue of red cells: mean over the pictures; 1 if never told."""
+    parted: int
+    """Cells parted by their hue from red cells that touch them; 0 where ``alike`` is not below ``SAME_HUE``."""
     left_out: dict[str, int]
     """Pictures that could not be used, by reason."""
 
@@ -85,11 +89,11 @@ def cut(
         else:
             kept.append((picture, found, label, name))
             counts[label] += 1
-    if _hue_tells([found for _, found, _, _ in kept]):
-        kept = [
-            (picture, segment(picture, by_hue=True) if found.touched else found, label, name)
-            for picture, found, label, name in kept
-        ]
+    alike = _mean([found.alike for _, found, _, _ in kept])
+    touched = [found.touched and alike < SAME_HUE for _, found, _, _ in kept]
+    if any(touched):
+        again = (segment(one[0], by_hue=True) if by_hue else one[1] for one, by_hue in zip(kept, touched, strict=True))
+        kept = [(one[0], found, *one[2:]) for one, found in zip(kept, again, strict=True)]
         left_out.update(found.fault for _, found, _, _ in kept if found.fault)
         kept = [one for one in kept if not one[1].fault]
     widths = np.array([_diameter(found.mask) for _, found, _, _ in kept])
@@ -117,6 +121,8 @@ def cut(
         _grain(kept, scale),
         _around([found.around for _, found, _, _ in kept]),
         scale,
+        alike,
+        sum(touched),
         dict(left_out),
     )
 
@@ -134,10 +140,10 @@ def matched(distractors: Library, cells: Library) -> Library:
     return distractors._replace(dense=np.clip(distractors.dense * strength, 0, DARKEST))
 
 
-def _hue_tells(found: Sequence[Segmented]) -> bool:
-    """Tell whether red cells and cytoplasm have different hues in a set's pictures."""
-    told = [one.alike for one in found if not np.isnan(one.alike)]
-    return bool(told) and float(np.mean(told)) < SAME_HUE
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of the shares that were told; 1 where none was."""
+    told = [one for one in values if not np.isnan(one)]
+    return float(np.mean(told)) if told else 1.0
 
 
 def _around(found: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -151,13 +157,18 @@ def _diameter(mask: NDArray[np.bool_]) -> float:
 
 
 def _cutout(picture: NDArray[np.uint8], found: Segmented, scale: float) -> Cutout:
-    """Return a cell by itself: its density inside the mask, fading out in a soft edge, nothing of its neighbours."""
+    """Return a cell by itself: its density inside the mask, fading out in a soft edge, nothing of its neighbours.
+
+    Where it was parted from a neighbour there is no soft edge; there the mask's own one is smoothed over a pixel.
+    """
     feather = max(FEATHER * _diameter(found.mask), 1.0)
     away, nearest = ndimage.distance_transform_edt(~found.mask, return_indices=True)
     dense = np.clip(density(picture, found.background), 0, DARKEST)
     rim = ndimage.minimum_filter(dense, (3, 3, 1))[nearest[0], nearest[1]]  # of what lies between it and a neighbour
-    alpha = np.where(found.others, 0, np.clip(1 - away / feather, 0, 1))[:, :, None].astype(np.float32)
-    alone = np.where(found.mask[:, :, None], dense, np.minimum(dense, rim) * alpha)
+    shade = np.where(found.others, 0, np.clip(1 - away / feather, 0, 1))[:, :, None].astype(np.float32)
+    edge = np.clip(ndimage.gaussian_filter(found.mask.astype(np.float32), 0.7) / 0.6 - 1 / 3, 0, 1)[:, :, None]
+    beyond = np.minimum(dense, np.maximum(rim * shade, dense[nearest[0], nearest[1]] * edge))
+    alone = np.where(found.mask[:, :, None], dense * edge, beyond)
     rows, cols = (np.flatnonzero((away < feather).any(axis=axis)) for axis in (1, 0))
     window = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
     light = _resized(transmittance(alone[window]), scale)  # a pixel is a sum of light, not of densities

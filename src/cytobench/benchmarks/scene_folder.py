@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MANIFEST, FACTS, ORIGINS, SEEN = made.MANIFEST, made.SCENES, made.CELLS, made.SEEN
 CARD, SHEET, ANNOTATIONS = "README.md", "examples.png", "annotations.json"
 PICTURES, MASKS = "images", "masks"  # a folder per class in each
-EXAMPLES = 4  # pairs of each class on the sheet
+EXAMPLES = 8  # pictures of each class on the sheet
 
 
 def fill(
@@ -104,15 +104,19 @@ def numbered(masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def _sheet(composition: "Composition", composer: Composer) -> bytes:
-    """Return a PNG of examples: of each class some Base scenes, each beside the scene of this level that holds it."""
-    chosen = range(min(EXAMPLES, composition.order.images))
-    base = composer.at(named("base"))
+    """Return a PNG of examples: of each class some Base scenes, each beside the scene of this level that holds it.
+
+    Of Base scenes, just these.
+    """
+    level, base = composition.order.level, composer.at(named("base"))
+    levels = [composer] if composer.level == base.level else [base, composer]
+    chosen = range(min(EXAMPLES // len(levels), composition.order.images))
     shown = []
     for label in sorted(composer.classes):
-        pairs = zip(base.draw(label, chosen).images, composer.draw(label, chosen).images, strict=True)
-        shown.append(np.stack([image for pair in pairs for image in pair]))
+        together = zip(*(one.draw(label, chosen).images for one in levels), strict=True)
+        shown.append(np.stack([image for images in together for image in images]))
     gallery = Gallery(np.stack(shown), tuple(sorted(composer.classes)), "synthetic")
-    name = f"{composition.cells.name}: base, {composition.order.level}"
+    name = f"{composition.cells.name}: {level if len(levels) == 1 else f'base, {level}'}"
     return sample_grid(name, gallery, names=(name,)).png
 
 

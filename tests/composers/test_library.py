@@ -56,6 +56,21 @@ def test_hue_parts_cells_only_where_the_set_shows_that_it_can(cytoplasm: tuple[i
     assert ratio == pytest.approx(1, abs=0.05) if cytoplasm[2] == 190 else ratio > 1.2
 
 
+def test_distractors_that_touch_others_are_left_out_where_there_are_others() -> None:
+    pictures = []
+    for beside in (200, 40, 200):
+        picture = Image.new("RGB", (160, 160), (245, 225, 200))
+        for x, colour in ((80 + beside, (190, 150, 150)), (80, (160, 110, 120))):
+            ImageDraw.Draw(picture).ellipse((x - 22, 58, x + 22, 102), fill=colour)
+        pictures.append(np.asarray(picture))
+    assert cut(pictures, ["a"] * 3, list("xyz"), diameter=20).names == ("x", "y", "z")
+    found = cut(pictures, ["a"] * 3, list("xyz"), diameter=20, lone=True)
+    assert found.names == ("x", "z")
+    assert found.left_out == {"touches others": 1}
+    assert cut(pictures[:2], ["a", "b"], list("xy"), diameter=20, lone=True).names == ("x", "y"), "b has none else"
+    assert cut(pictures, ["a"] * 3, list("xyz"), diameter=20, lone=True, most=2).names == ("x", "z")
+
+
 def test_a_cell_on_its_own_background_is_what_it_was() -> None:
     picture = draw("monocyte", [0], site=SITES["a"], size=96, seed=5)
     own = picture.instances[0] == 1

@@ -17,6 +17,8 @@ FEATHER = 0.06
 """Width of a cell's soft edge outside its mask, as a share of its diameter."""
 SAME_HUE = 0.25
 """Share of cytoplasm stained like red cells, over a set's pictures, above which hue does not tell them apart."""
+CONTACT = 0.08
+"""Share of its outline from which on a cell is said to touch others."""
 OUTSIZE = 2.0
 """Cells wider than so many median diameters are clumps."""
 
@@ -28,6 +30,15 @@ class Cutout(NamedTuple):
     """(h, w, 3): octaves; 0 away from the cell."""
     mask: NDArray[np.bool_]
     """(h, w)."""
+
+
+class _Kept(NamedTuple):
+    """A picture whose cell can be used."""
+
+    picture: NDArray[np.uint8]
+    found: Segmented
+    label: str
+    name: str
 
 
 class Library(NamedTuple):
@@ -64,6 +75,7 @@ def cut(
     *,
     diameter: float,
     most: int = 0,
+    lone: bool = False,
 ) -> Library:
     """Cut out the central cell of every picture and bring all to a common scale.
 
@@ -73,11 +85,12 @@ def cut(
         names: Id of each.
         diameter: What the median cell's diameter will be, pixels.
         most: Cells of each class that are kept, the first ones that can be used; 0 keeps all.
+        lone: Leave out what touches others, in every class that has cells that do not.
 
     Raises:
         DataFault: No cell of some class could be cut out.
     """
-    kept: list[tuple[NDArray[np.uint8], Segmented, str, str]] = []
+    kept: list[_Kept] = []
     left_out: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     for picture, label, name in zip(pictures, labels, names, strict=True):
@@ -86,43 +99,47 @@ def cut(
         found = segment(picture)
         if found.fault:
             left_out[found.fault] += 1
-        else:
-            kept.append((picture, found, label, name))
-            counts[label] += 1
-    alike = _mean([found.alike for _, found, _, _ in kept])
-    touched = [found.touched and alike < SAME_HUE for _, found, _, _ in kept]
-    if any(touched):
-        again = (segment(one[0], by_hue=True) if by_hue else one[1] for one, by_hue in zip(kept, touched, strict=True))
-        kept = [(one[0], found, *one[2:]) for one, found in zip(kept, again, strict=True)]
-        left_out.update(found.fault for _, found, _, _ in kept if found.fault)
-        kept = [one for one in kept if not one[1].fault]
-    widths = np.array([_diameter(found.mask) for _, found, _, _ in kept])
+            continue
+        kept.append(_Kept(picture, found, label, name))
+        counts[label] += not (lone and found.contact > CONTACT)
+    alike = _mean([one.found.alike for one in kept])
+    parted = [one.found.touched and alike < SAME_HUE for one in kept]
+    if any(parted):
+        kept = [
+            one._replace(found=segment(one.picture, by_hue=True)) if by_hue else one
+            for one, by_hue in zip(kept, parted, strict=True)
+        ]
+        left_out.update(one.found.fault for one in kept if one.found.fault)
+        kept = [one for one in kept if not one.found.fault]
+    if lone:
+        kept = _alone(kept, left_out)
+    widths = np.array([_diameter(one.found.mask) for one in kept])
     wide = widths > OUTSIZE * np.median(widths) if len(kept) else np.zeros(0, np.bool_)
     left_out.update({"is much wider than the others": int(wide.sum())} if wide.any() else {})
     kept = [one for one, clump in zip(kept, wide, strict=True) if not clump]
-    without = sorted(set(labels) - {label for _, _, label, _ in kept})
+    without = sorted(set(labels) - {one.label for one in kept})
     if without:
         raise DataFault(
             f"no {without[0]} could be cut from its background",
             problems=[f"{count} pictures: the object in the middle {reason}" for reason, count in left_out.items()],
             fix="leave the class out, or give pictures of single cells with some background around them",
         )
-    scale = diameter / float(np.median([_diameter(found.mask) for _, found, _, _ in kept]))
-    cutouts = [_cutout(picture, found, scale) for picture, found, _, _ in kept]
+    scale = diameter / float(np.median([_diameter(one.found.mask) for one in kept]))
+    cutouts = [_cutout(one.picture, one.found, scale) for one in kept]
     side = max(max(one.mask.shape) for one in cutouts)
     side += side % 2  # even, so that squares of two libraries have one middle in every turn
     squares = [_squared(one, side) for one in cutouts]
     return Library(
         np.stack([one.dense for one in squares]),
         np.stack([one.mask for one in squares]),
-        tuple(label for _, _, label, _ in kept),
-        tuple(name for _, _, _, name in kept),
-        np.median([found.background for _, found, _, _ in kept], axis=0).astype(np.float32),
+        tuple(one.label for one in kept),
+        tuple(one.name for one in kept),
+        np.median([one.found.background for one in kept], axis=0).astype(np.float32),
         _grain(kept, scale),
-        _around([found.around for _, found, _, _ in kept]),
+        _around([one.found.around for one in kept]),
         scale,
         alike,
-        sum(touched),
+        sum(parted),
         dict(left_out),
     )
 
@@ -138,6 +155,15 @@ def matched(distractors: Library, cells: Library) -> Library:
     own = np.median(distractors.dense[distractors.masks], axis=0)
     strength = np.clip(cells.around / np.maximum(own, 0.02), 1 / 3, 3)
     return distractors._replace(dense=np.clip(distractors.dense * strength, 0, DARKEST))
+
+
+def _alone(kept: list[_Kept], left_out: Counter[str]) -> list[_Kept]:
+    """Return the cells that touch no others; of a class that has none, all."""
+    with_some = {one.label for one in kept if one.found.contact <= CONTACT}
+    alone = [one for one in kept if one.found.contact <= CONTACT or one.label not in with_some]
+    if len(alone) < len(kept):
+        left_out["touches others"] += len(kept) - len(alone)
+    return alone
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -54,6 +54,8 @@ class Segmented(NamedTuple):
     """Share of what lies next to the nucleus that has the hue of what lies around the cell; NaN where that is not told.
 
     High where cytoplasm is stained like red cells: then a hue does not tell them apart."""
+    contact: float
+    """Share of the cell's outline that its neighbours lie at."""
     touched: bool
     """Whether pieces of the cell have that hue: red cells that touch it, or its own cytoplasm."""
     fault: str
@@ -75,7 +77,7 @@ def segment(image: NDArray[np.uint8], *, by_hue: bool = False) -> Segmented:
     dense = ndimage.gaussian_filter(dense, side / 128)
     if dense.max() < FAINT:
         empty = np.zeros(dense.shape, np.bool_)
-        return Segmented(empty, empty, background, np.full(3, np.nan, np.float32), np.nan, False, NOTHING)
+        return Segmented(empty, empty, background, np.full(3, np.nan, np.float32), np.nan, 0, False, NOTHING)
     low, high = thresholds(dense)
     from_middle = _from_middle(dense.shape)
     objects = _pallor_filled(dense > low, from_middle)
@@ -94,8 +96,10 @@ def segment(image: NDArray[np.uint8], *, by_hue: bool = False) -> Segmented:
         mask = _cut_off(_opened(objects & ~beside, side / 48) | core, core, side)
         whole = np.asarray(ndimage.binary_fill_holes(mask))
     others = _opened(objects & ~whole, side / 64)
+    outline = ~whole & (ndimage.distance_transform_edt(~whole) <= side / 40)
+    contact = float(others[outline].mean()) if whole.any() else 0.0
     fault = _fault(mask, whole, ROUND if parted else SOLID)
-    return Segmented(whole, others, background, around.astype(np.float32), alike, bool(pieces.any()), fault)
+    return Segmented(whole, others, background, around.astype(np.float32), alike, contact, bool(pieces.any()), fault)
 
 
 def background_colour(image: NDArray[np.uint8]) -> Field:

@@ -117,7 +117,8 @@ class CutCells(RunStep):
                 table = table[table["label"].isin(self.classes)]
             pixels = read_pixels(context.folder(self.inputs[f"{role} images"]))
             what, seed = f"{name}, {self.part}", seed_for(self.seed, "cells", name)
-            library = cut_part(pixels, table, what, diameter=optics.pixels(diameter), seed=seed)
+            lone = role == AROUND  # red cells abound
+            library = cut_part(pixels, table, what, diameter=optics.pixels(diameter), seed=seed, lone=lone)
             shelf.put(folder, role, library)
             shown = table.set_index("id").loc[list(dict.fromkeys(library.names))].reset_index()
             used.append(shown[["id", "label", "group", "pixel_sha256", "generator_run"]].assign(set=name))
@@ -125,7 +126,14 @@ class CutCells(RunStep):
 
 
 def cut_part(
-    pixels: NDArray[np.uint8], table: pd.DataFrame, what: str, *, diameter: float, seed: int, most: int = 0
+    pixels: NDArray[np.uint8],
+    table: pd.DataFrame,
+    what: str,
+    *,
+    diameter: float,
+    seed: int,
+    most: int = 0,
+    lone: bool = False,
 ) -> Library:
     """Return the cells of some pictures of a set, with progress, and say what could not be cut out.
 
@@ -136,6 +144,7 @@ def cut_part(
         diameter: What the median cell's diameter will be, pixels.
         seed: Of the order in which they are taken.
         most: Cells of each class that are kept; 0 keeps all.
+        lone: Leave out what touches others, in every class that has cells that do not.
 
     Raises:
         DataFault: A class without a cell that can be cut out.
@@ -148,7 +157,7 @@ def cut_part(
                 work.advance()
                 yield np.asarray(pixels[row])
 
-        library = cut(pictures(), list(table["label"]), list(table["id"]), diameter=diameter, most=most)
+        library = cut(pictures(), list(table["label"]), list(table["id"]), diameter=diameter, most=most, lone=lone)
     out = ", ".join(f"{count} {why}" for why, count in library.left_out.items())
     if out:
         say(f"note: {what}: {len(library.names)} cells; left out because the object in the middle {out}")

@@ -115,6 +115,6 @@ def test_whole_cells_of_jtsc_as_the_experts_drew_them() -> None:
         alike.append(found.alike)
     means = np.random.default_rng(0).choice(scores, (5000, len(scores))).mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
-    print(f"\nDice {np.mean(scores):.3f} [{low:.3f}, {high:.3f}], n = {len(scores)}")  # noqa: T201
+    print(f"\nDice {np.mean(scores):.3f} [{low:.3f}, {high:.3f}], n = {len(scores)}; alike {np.nanmean(alike):.2f}")  # noqa: T201
     assert low > 0.90
     assert np.nanmean(alike) > SAME_HUE, "in this stain, hue does not tell red cells from cytoplasm"

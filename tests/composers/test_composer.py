@@ -10,6 +10,7 @@ from cytobench.composers.levels import Level, named
 from cytobench.composers.library import Library, matched
 from cytobench.composers.optics import transmittance
 from cytobench.composers.placement import turned
+from cytobench.composers.rendering import ROAM
 from cytobench.errors import UsageFault
 from tests.composers.conftest import OPTICS, composer
 
@@ -96,6 +97,15 @@ def test_every_scene_has_a_grain_of_its_own_before_one_light(white: Library, red
     alike = np.corrcoef(noise) - np.eye(40)
     assert alike.max() < 0.5, "no two scenes show the same grain"
     assert noise.std(axis=1).min() > 2
+
+
+def test_few_scenes_share_a_place_in_the_background_and_levels_do(white: Library, red: Library) -> None:
+    base, full = (composer(white, red, level) for level in ("base", "complex"))
+    places = base.corners("lymphocyte", np.arange(2000))
+    assert np.array_equal(places, full.corners("lymphocyte", np.arange(2000)))
+    assert len(np.unique(places, axis=0)) > 1980
+    assert places.min() >= 0
+    assert places.max() <= ROAM
 
 
 def test_a_complex_scene_contains_its_base_scene(white: Library, red: Library) -> None:

@@ -39,21 +39,45 @@ def test_next_to_nothing_is_left_of_neighbours(gap: int) -> None:
     assert np.array(beside) / alone == pytest.approx(1, abs=0.02)  # with a rim of each .03
 
 
-@pytest.mark.parametrize("cytoplasm", [(150, 130, 190), (190, 150, 150)])
-def test_hue_parts_cells_only_where_the_set_shows_that_it_can(cytoplasm: tuple[int, int, int]) -> None:
-    """A white cell on a red one: cut apart where cytoplasm has its own hue, left whole where it has the red cells'."""
-    pictures = []
-    for beside in (0, 18):
-        picture = Image.new("RGB", (128, 128), (245, 225, 200))
-        for x, y in ((64 + beside, 64), (22, 22), (106, 106), (22, 106)):
-            ImageDraw.Draw(picture).ellipse((x - 16, y - 16, x + 16, y + 16), fill=(190, 150, 150))
-        ImageDraw.Draw(picture).ellipse((44, 44, 84, 84), fill=cytoplasm)
-        ImageDraw.Draw(picture).ellipse((52, 52, 76, 76), fill=(80, 40, 120))
-        grain = np.random.default_rng(beside).normal(0, 2, (128, 128, 3))
-        pictures.append(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
-    areas = cut(pictures, ["a"] * 2, list("xy"), diameter=40).masks.sum(axis=(1, 2))
-    ratio = areas[1] / areas[0]
-    assert ratio == pytest.approx(1, abs=0.05) if cytoplasm[2] == 190 else ratio > 1.2
+def _on_red_ones(cytoplasm: tuple[int, int, int], beside: int) -> np.ndarray:
+    """Return a white cell whose middle is so many pixels away from a red one's; three others lie apart."""
+    picture = Image.new("RGB", (128, 128), (245, 225, 200))
+    for x, y in ((64 + beside, 64), (22, 22), (106, 106), (22, 106)):
+        ImageDraw.Draw(picture).ellipse((x - 16, y - 16, x + 16, y + 16), fill=(190, 150, 150))
+    ImageDraw.Draw(picture).ellipse((44, 44, 84, 84), fill=cytoplasm)
+    ImageDraw.Draw(picture).ellipse((52, 52, 76, 76), fill=(80, 40, 120))
+    grain = np.random.default_rng(beside).normal(0, 2, (128, 128, 3))
+    return np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)
+
+
+BLUE, RED = (150, 130, 190), (190, 150, 150)
+
+
+def test_hue_parts_the_cells_of_classes_whose_cytoplasm_has_its_own() -> None:
+    """A class with the red cells' hue beside it is left as it is."""
+    pictures = [_on_red_ones(colour, beside) for colour in (BLUE, RED) for beside in (0, 18)]
+    found = cut(pictures, ["blue", "blue", "red", "red"], list("wxyz"), diameter=40)
+    areas = found.masks.sum(axis=(1, 2))
+    assert areas[1] / areas[0] == pytest.approx(1, abs=0.05)
+    assert 1.2 < areas[3] / areas[2] < 1.5, "the red cell came along"
+    assert found.alike["blue"] < 0.1
+    assert found.alike["red"] > 0.8
+    assert found.parted == 1
+
+
+def test_edges_have_no_steps_where_a_neighbour_was_parted_off() -> None:
+    picture = _on_red_ones(BLUE, 18)
+    enlarged = cut([picture], ["a"], ["x"], diameter=40).enlarged
+    found = cut([picture], ["a"], ["x"], diameter=40 / enlarged)  # as large as it is in the picture
+    assert found.parted == 1
+    middle = found.masks.shape[1] // 2
+    softened = 0
+    for row in range(middle - 6, middle + 6):
+        dense, inside = found.dense[0, row].mean(axis=1), np.flatnonzero(found.masks[0, row])
+        last, within = int(inside[-1]), dense[inside[-1] - 4]
+        softened += bool(0.05 * within < dense[last + 1] < 0.5 * within)
+        assert dense[last + 3 :].max(initial=0) < 0.05 * within, "nothing of the red cell"
+    assert softened >= 10
 
 
 def test_distractors_that_touch_others_are_left_out_where_there_are_others() -> None:
@@ -69,6 +93,14 @@ def test_distractors_that_touch_others_are_left_out_where_there_are_others() -> 
     assert found.left_out == {"touches others": 1}
     assert cut(pictures[:2], ["a", "b"], list("xy"), diameter=20, lone=True).names == ("x", "y"), "b has none else"
     assert cut(pictures, ["a"] * 3, list("xyz"), diameter=20, lone=True, most=2).names == ("x", "z")
+    many = cut([pictures[1]] * 5, ["a"] * 5, list("vwxyz"), diameter=20, lone=True, most=2)
+    assert many.names == ("v", "w")
+    assert many.left_out == {"touches others": 3}
+
+
+def test_nothing_to_cut_is_a_clear_fault() -> None:
+    with pytest.raises(DataFault, match="no cell could be cut"):
+        cut([], [], [], diameter=20)
 
 
 def test_a_cell_on_its_own_background_is_what_it_was() -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from cytobench.composers.library import SAME_HUE
-from cytobench.composers.segmentation import background_colour, segment
+from cytobench.composers.segmentation import background_colour, pixels_of_hull, segment
 from cytobench.datasets.phantom import CLASSES, SITES, draw, draw_red_cells
 
 
@@ -58,32 +58,67 @@ def test_a_touching_neighbour_is_cut_off() -> None:
     assert dice(found.mask, np.asarray(truth)[:, :, 0] > 0) > 0.95
 
 
-def _hugged(cytoplasm: tuple[int, int, int]) -> np.ndarray:
+def _hugged(cytoplasm: tuple[int, int, int], side: int = 128) -> np.ndarray:
     """Return a white cell that lies broadly on two red ones; two others lie apart."""
-    picture = Image.new("RGB", (128, 128), (245, 225, 200))
-    for x, y in ((84, 64), (64, 84), (24, 24), (104, 104)):
-        _disc(x, y, 16, picture, (190, 150, 150))
-    _disc(64, 64, 20, picture, cytoplasm)
-    _disc(64, 64, 12, picture, (80, 40, 120))
-    grain = np.random.default_rng(0).normal(0, 2, (128, 128, 3))
-    return np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8)
+    picture = Image.new("RGB", (512, 512), (245, 225, 200))
+    for x, y in ((336, 256), (256, 336), (96, 96), (416, 416)):
+        _disc(x, y, 64, picture, (190, 150, 150))
+    _disc(256, 256, 80, picture, cytoplasm)
+    _disc(256, 256, 48, picture, (80, 40, 120))
+    small = np.asarray(picture.resize((side, side), Image.Resampling.BOX))
+    return np.clip(small + np.random.default_rng(0).normal(0, 2, small.shape), 0, 255).astype(np.uint8)
 
 
-def test_red_cells_that_a_white_one_lies_on_are_told_by_their_hue() -> None:
-    picture = _hugged((150, 130, 190))
-    truth = Image.new("RGB", (128, 128))
-    _disc(64, 64, 20, truth, (255, 255, 255))
-    wanted = np.asarray(truth)[:, :, 0] > 0
+@pytest.mark.parametrize("side", [48, 64, 128])
+def test_red_cells_that_a_white_one_lies_on_are_told_by_their_hue(side: int) -> None:
+    picture = _hugged((150, 130, 190), side)
+    truth = Image.new("RGB", (512, 512))
+    _disc(256, 256, 80, truth, (255, 255, 255))
+    wanted = np.asarray(truth.resize((side, side), Image.Resampling.BOX))[:, :, 0] > 127
     plain, by_hue = segment(picture), segment(picture, by_hue=True)
     assert dice(plain.mask, wanted) < 0.9, "without a neck they pass as one"
-    assert plain.touched
+    assert not plain.parted
     assert plain.alike < 0.2
+    assert by_hue.parted
     assert dice(by_hue.mask, wanted) > 0.92
     assert not by_hue.fault
 
 
 def test_cytoplasm_of_the_red_cells_hue_is_said() -> None:
     assert segment(_hugged((190, 150, 150))).alike > 0.8
+
+
+def test_a_lobed_nucleus_that_lost_its_cytoplasm_is_refused() -> None:
+    """Parted by hue where cytoplasm has the hue of red cells, what is left is no whole cell."""
+    picture = Image.new("RGB", (128, 128), (245, 225, 200))
+    for x, y, radius in ((24, 24, 16), (104, 104, 16), (104, 24, 16), (64, 64, 26)):
+        _disc(x, y, radius, picture, (190, 150, 150))
+    for x in (55, 73):
+        _disc(x, 64, 11, picture, (80, 40, 120))
+    assert not segment(np.asarray(picture)).fault
+    assert segment(np.asarray(picture), by_hue=True).fault
+
+
+@pytest.mark.parametrize("radius", [3, 6, 12, 25])
+def test_discs_of_any_size_fill_their_hull(radius: int) -> None:
+    y, x = np.mgrid[-30:31, -30:31]
+    disc = x**2 + y**2 <= radius**2
+    assert pixels_of_hull(disc) == pytest.approx(disc.sum(), rel=0.01)
+    assert pixels_of_hull(disc & (x < 0)) == pytest.approx((disc & (x < 0)).sum(), rel=0.03)
+    ell = (x >= 0) & (y >= 0) & ((x < 5) | (y < 5)) & (x < 20) & (y < 20)
+    assert pixels_of_hull(ell) > 1.3 * ell.sum()
+    assert pixels_of_hull((y == 0) & (x > 0)) == 30
+
+
+@pytest.mark.parametrize("side", [16, 28, 40])
+def test_small_pictures_have_a_contact(side: int) -> None:
+    """Where a fortieth of the side is less than a pixel, too."""
+    alone = draw("lymphocyte", [0], site=SITES["a"], size=side, seed=1).images[0]
+    assert 0 <= segment(alone).contact <= 1
+
+
+def test_a_black_picture_is_no_cell() -> None:
+    assert segment(np.zeros((64, 64, 3), np.uint8)).fault == "is no cell"
 
 
 @pytest.mark.parametrize(

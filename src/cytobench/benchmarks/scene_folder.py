@@ -106,7 +106,7 @@ def numbered(masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
 def _sheet(composition: "Composition", composer: Composer) -> bytes:
     """Return a PNG of examples: of each class some Base scenes, each beside the scene of this level that holds it.
 
-    Of Base scenes, just these.
+    At level base, those alone.
     """
     level, base = composition.order.level, composer.at(named("base"))
     levels = [composer] if composer.level == base.level else [base, composer]

@@ -7,7 +7,7 @@ Bits = NDArray[np.uint64]
 """(..., H, W): bit b of word w is the pixel in column 64 w + b."""
 
 WORD = 64
-_BELOW = np.array([(1 << limit) - 1 for limit in range(WORD + 1)], np.uint64)  # words whose bits below it are set
+_BELOW = np.array([(1 << limit) - 1 for limit in range(WORD + 1)], np.uint64)  # [n]: the n lowest bits set
 
 
 def packed(masks: NDArray[np.bool_]) -> Bits:

@@ -138,7 +138,7 @@ class Composer:
         return Scenes(found.images, placed, found.covered, self)
 
     def corners(self, label: str, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return where in the background each scene lies, (B, 2): the same at every level."""
+        """Return where in the background scenes begin, (B, 2), 0 to ``ROAM``: the same at every level."""
         shares = uniforms(key_for(self.seed, label, "grain"), numbers[:, None], np.arange(2))
         return (shares * (ROAM + 1)).astype(np.int64)
 

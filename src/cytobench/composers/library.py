@@ -1,7 +1,8 @@
 """Cells cut from pictures, at the size that they will have in scenes."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,16 @@ from cytobench.composers.optics import DARKEST, WHITE, density, transmittance
 from cytobench.composers.segmentation import Segmented, segment
 from cytobench.errors import DataFault
 
+Pictures = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
+
 FEATHER = 0.06
 """Width of a cell's soft edge outside its mask, as a share of its diameter."""
+BESIDE = 4.0
+"""Pixels from a neighbour up to which an edge is one that was cut."""
 SAME_HUE = 0.25
-"""Share of cytoplasm stained like red cells, over a set's pictures, above which hue does not tell them apart."""
+"""Share of a class's cytoplasm stained like red cells from which on hue does not tell them apart."""
+LOOKED_AT = 30
+"""Pictures of a class that tell this."""
 CONTACT = 0.08
 """Share of its outline from which on a cell is said to touch others."""
 OUTSIZE = 2.0
@@ -30,15 +37,6 @@ class Cutout(NamedTuple):
     """(h, w, 3): octaves; 0 away from the cell."""
     mask: NDArray[np.bool_]
     """(h, w)."""
-
-
-class _Kept(NamedTuple):
-    """A picture whose cell can be used."""
-
-    picture: NDArray[np.uint8]
-    found: Segmented
-    label: str
-    name: str
 
 
 class Library(NamedTuple):
@@ -60,22 +58,32 @@ class Library(NamedTuple):
     """(3,): density of what lies around the cells in their pictures, octaves; NaN where nothing does."""
     enlarged: float
     """How many times the cells were enlarged; above 1 they are softer than the pictures could be."""
-    alike: float
-    """Share of what lies next to the nuclei that has the hue of red cells: mean over the pictures; 1 if never told."""
+    alike: dict[str, float]
+    """Share of what lies next to the nuclei of each class that has the hue of red cells; 1 where that is never told."""
     parted: int
-    """Cells parted by their hue from red cells that touch them; 0 where ``alike`` is not below ``SAME_HUE``."""
+    """Cells of classes where that is less than ``SAME_HUE`` that were parted by hue from red cells."""
     left_out: dict[str, int]
     """Pictures that could not be used, by reason."""
 
 
+class _Kept(NamedTuple):
+    """A picture whose cell can be used."""
+
+    picture: NDArray[np.uint8]
+    found: Segmented
+    label: str
+    name: str
+
+
 def cut(
-    pictures: Iterable[NDArray[np.uint8]],
+    pictures: Pictures,
     labels: Sequence[str],
     names: Sequence[str],
     *,
     diameter: float,
     most: int = 0,
     lone: bool = False,
+    tick: Callable[[], None] = lambda: None,
 ) -> Library:
     """Cut out the central cell of every picture and bring all to a common scale.
 
@@ -86,41 +94,18 @@ def cut(
         diameter: What the median cell's diameter will be, pixels.
         most: Cells of each class that are kept, the first ones that can be used; 0 keeps all.
         lone: Leave out what touches others, in every class that has cells that do not.
+        tick: Called for every picture.
 
     Raises:
         DataFault: No cell of some class could be cut out.
     """
-    kept: list[_Kept] = []
     left_out: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for picture, label, name in zip(pictures, labels, names, strict=True):
-        if most and counts[label] == most:
-            continue
-        found = segment(picture)
-        if found.fault:
-            left_out[found.fault] += 1
-            continue
-        kept.append(_Kept(picture, found, label, name))
-        counts[label] += not (lone and found.contact > CONTACT)
-    alike = _mean([one.found.alike for one in kept])
-    parted = [one.found.touched and alike < SAME_HUE for one in kept]
-    if any(parted):
-        kept = [
-            one._replace(found=segment(one.picture, by_hue=True)) if by_hue else one
-            for one, by_hue in zip(kept, parted, strict=True)
-        ]
-        left_out.update(one.found.fault for one in kept if one.found.fault)
-        kept = [one for one in kept if not one.found.fault]
-    if lone:
-        kept = _alone(kept, left_out)
-    widths = np.array([_diameter(one.found.mask) for one in kept])
-    wide = widths > OUTSIZE * np.median(widths) if len(kept) else np.zeros(0, np.bool_)
-    left_out.update({"is much wider than the others": int(wide.sum())} if wide.any() else {})
-    kept = [one for one, clump in zip(kept, wide, strict=True) if not clump]
+    alike = {label: _alike(pictures, labels, label) for label in dict.fromkeys(labels)}
+    kept = _without_clumps(_usable(pictures, labels, names, alike, most, lone, left_out, tick), left_out)
     without = sorted(set(labels) - {one.label for one in kept})
-    if without:
+    if without or not kept:
         raise DataFault(
-            f"no {without[0]} could be cut from its background",
+            f"no {without[0] if without else 'cell'} could be cut from its background",
             problems=[f"{count} pictures: the object in the middle {reason}" for reason, count in left_out.items()],
             fix="leave the class out, or give pictures of single cells with some background around them",
         )
@@ -134,13 +119,13 @@ def cut(
         np.stack([one.mask for one in squares]),
         tuple(one.label for one in kept),
         tuple(one.name for one in kept),
-        np.median([one.found.background for one in kept], axis=0).astype(np.float32),
-        _grain(kept, scale),
-        _around([one.found.around for one in kept]),
-        scale,
-        alike,
-        sum(parted),
-        dict(left_out),
+        background=np.median([one.found.background for one in kept], axis=0).astype(np.float32),
+        grain=_grain(kept, scale),
+        around=_around([one.found.around for one in kept]),
+        enlarged=scale,
+        alike=alike,
+        parted=sum(one.found.parted for one in kept),
+        left_out=dict(left_out),
     )
 
 
@@ -157,19 +142,54 @@ def matched(distractors: Library, cells: Library) -> Library:
     return distractors._replace(dense=np.clip(distractors.dense * strength, 0, DARKEST))
 
 
-def _alone(kept: list[_Kept], left_out: Counter[str]) -> list[_Kept]:
-    """Return the cells that touch no others; of a class that has none, all."""
-    with_some = {one.label for one in kept if one.found.contact <= CONTACT}
-    alone = [one for one in kept if one.found.contact <= CONTACT or one.label not in with_some]
-    if len(alone) < len(kept):
-        left_out["touches others"] += len(kept) - len(alone)
-    return alone
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Return the mean of the shares that were told; 1 where none was."""
-    told = [one for one in values if not np.isnan(one)]
+def _alike(pictures: Pictures, labels: Sequence[str], label: str) -> float:
+    """Return the share of a class's cytoplasm that has the hue of red cells, as its first pictures tell it."""
+    first = list(islice((picture for picture, its in zip(pictures, labels, strict=True) if its == label), LOOKED_AT))
+    told = [one for one in (segment(picture).alike for picture in first) if not np.isnan(one)]
     return float(np.mean(told)) if told else 1.0
+
+
+def _usable(
+    pictures: Pictures,
+    labels: Sequence[str],
+    names: Sequence[str],
+    alike: dict[str, float],
+    most: int,
+    lone: bool,
+    left_out: Counter[str],
+    tick: Callable[[], None],
+) -> list[_Kept]:
+    """Return the cells that can be used; what else there is is counted by reason."""
+    kept: list[_Kept] = []
+    spare: dict[str, list[_Kept]] = {}
+    counts: Counter[str] = Counter()
+    for picture, label, name in zip(pictures, labels, names, strict=True):
+        tick()
+        if most and counts[label] == most:
+            continue
+        one = _Kept(picture, segment(picture, by_hue=alike[label] < SAME_HUE), label, name)
+        if one.found.fault:
+            left_out[one.found.fault] += 1
+        elif lone and one.found.contact > CONTACT:
+            spare.setdefault(label, []).append(one)
+        else:
+            kept.append(one)
+            counts[label] += 1
+    for label, touching in spare.items():
+        taken = touching[: most or None] if not counts[label] else []
+        kept += taken
+        left_out.update({"touches others": len(touching) - len(taken)} if len(touching) > len(taken) else {})
+    return kept
+
+
+def _without_clumps(kept: list[_Kept], left_out: Counter[str]) -> list[_Kept]:
+    """Return the cells without those that are much wider than the median one."""
+    if not kept:
+        return kept
+    widths = np.array([_diameter(one.found.mask) for one in kept])
+    wide = widths > OUTSIZE * np.median(widths)
+    left_out.update({"is much wider than the others": int(wide.sum())} if wide.any() else {})
+    return [one for one, clump in zip(kept, wide, strict=True) if not clump]
 
 
 def _around(found: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -185,14 +205,16 @@ def _diameter(mask: NDArray[np.bool_]) -> float:
 def _cutout(picture: NDArray[np.uint8], found: Segmented, scale: float) -> Cutout:
     """Return a cell by itself: its density inside the mask, fading out in a soft edge, nothing of its neighbours.
 
-    Where it was parted from a neighbour there is no soft edge; there the mask's own one is smoothed over a pixel.
+    Beside a neighbour the mask's own edge is smoothed over two pixels: there the picture has none.
     """
     feather = max(FEATHER * _diameter(found.mask), 1.0)
     away, nearest = ndimage.distance_transform_edt(~found.mask, return_indices=True)
     dense = np.clip(density(picture, found.background), 0, DARKEST)
     rim = ndimage.minimum_filter(dense, (3, 3, 1))[nearest[0], nearest[1]]  # of what lies between it and a neighbour
     shade = np.where(found.others, 0, np.clip(1 - away / feather, 0, 1))[:, :, None].astype(np.float32)
-    edge = np.clip(ndimage.gaussian_filter(found.mask.astype(np.float32), 0.7) / 0.6 - 1 / 3, 0, 1)[:, :, None]
+    beside = ndimage.distance_transform_edt(~found.others) <= BESIDE if found.others.any() else found.others
+    smooth = np.clip((ndimage.gaussian_filter(found.mask.astype(np.float32), 1) - 0.1) / 0.8, 0, 1)
+    edge = np.where(beside, smooth, found.mask)[:, :, None].astype(np.float32)
     beyond = np.minimum(dense, np.maximum(rim * shade, dense[nearest[0], nearest[1]] * edge))
     alone = np.where(found.mask[:, :, None], dense * edge, beyond)
     rows, cols = (np.flatnonzero((away < feather).any(axis=axis)) for axis in (1, 0))
@@ -216,11 +238,11 @@ def _squared(one: Cutout, side: int) -> Cutout:
     return Cutout(np.pad(one.dense, [*around, (0, 0)]), np.pad(one.mask, around))
 
 
-def _grain(kept: Sequence[tuple[NDArray[np.uint8], Segmented, str, str]], scale: float) -> float:
+def _grain(kept: Sequence[_Kept], scale: float) -> float:
     """Return how uneven the empty background is from pixel to pixel, octaves: the median over the pictures."""
     found = []
-    for picture, cell, _, _ in kept[:64]:
-        dense = density(picture, cell.background).mean(axis=2)
+    for one in kept[:64]:
+        dense = density(one.picture, one.found.background).mean(axis=2)
         fine = dense - ndimage.median_filter(dense, 5)
         empty = fine[np.abs(dense) < 0.15]
         if len(empty):

@@ -20,10 +20,10 @@ def density(pixels: NDArray[np.generic], background: NDArray[np.generic] | float
 
     Args:
         pixels: (..., 3), 0 to 255; 0 counts as half a grey level.
-        background: Light without the cell, broadcast against the pixels.
+        background: Light without the cell, broadcast against the pixels; likewise.
     """
     light = np.maximum(np.asarray(pixels, np.float32), np.float32(0.5))
-    dense: Field = np.log2(np.asarray(background, np.float32) / light)
+    dense: Field = np.log2(np.maximum(np.asarray(background, np.float32), np.float32(0.5)) / light)
     return dense
 
 

@@ -75,8 +75,8 @@ def sheets(libraries: Sequence[Library], stock_side: int) -> tuple[Sheet, ...]:
 def backdrop(colour: NDArray[np.float32], grain: float, size: int, seed: int) -> NDArray[np.float32]:
     """Return the static background (S + ``ROAM``, S + ``ROAM``, 4), 0 to 255, the last lane 0.
 
-    One colour, with the unevenness of a camera; every scene of S pixels is put before a part of it, so that no two
-    show the same grain.
+    One colour, with the unevenness of a camera; every scene of S pixels is put before a part of it, so that two of
+    them hardly ever show the same grain.
     """
     side = size + ROAM
     noise = np.random.default_rng(seed).normal(size=(side, side, 3))

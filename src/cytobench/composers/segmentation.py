@@ -2,7 +2,7 @@
 
 Nothing is learned. The background is the brightest colour that many pixels share; the cell is what is denser than the
 background around the darkest thing near the middle, cut off where it touches its neighbours by a neck, and, where the
-pictures of a set allow it, where it has the hue of its neighbours.
+stain allows it, freed of pieces that have the hue of its neighbours.
 """
 
 from itertools import pairwise
@@ -28,13 +28,15 @@ FAINT = 0.1
 """Octaves; a picture with nothing denser shows nothing."""
 COMMON = 0.02
 """Share of the picture that pale things away from the cell must take to tell what they look like."""
-ALIKE = 3.0
-"""Standard deviations of their hue."""
+HUE_LIMIT = 3.0
+"""Standard deviations of their hue within which a pixel is like them (Mahalanobis 1936)."""
+HUE_NOISE = 0.003
+"""Standard deviation that a hue is taken to have at least."""
 NOTHING = "is no cell"
-SOLID = 0.92
-"""Share of its convex hull that a single cell fills."""
-ROUND = 0.95
-"""The same of one whose neighbours were parted from it by hue: less, and its own cytoplasm went with them."""
+SOLID = 0.945
+"""Share of the pixels of its convex hull that a single cell fills."""
+ROUND = 0.975
+"""The same of one that was parted from others by hue: less, and some of its own cytoplasm went with them."""
 HOLLOW = 0.1
 """Share of a cell that may be as light as the background (the pallor of red cells is filled before)."""
 
@@ -53,11 +55,11 @@ class Segmented(NamedTuple):
     alike: float
     """Share of what lies next to the nucleus that has the hue of what lies around the cell; NaN where that is not told.
 
-    High where cytoplasm is stained like red cells: then a hue does not tell them apart."""
+    High where cytoplasm is stained like red cells: then hue does not tell them apart."""
     contact: float
     """Share of the cell's outline that its neighbours lie at."""
-    touched: bool
-    """Whether pieces of the cell have that hue: red cells that touch it, or its own cytoplasm."""
+    parted: bool
+    """Whether pieces that have that hue were left out of the mask."""
     fault: str
     """Why the mask can't be trusted; empty when it can."""
 
@@ -67,8 +69,8 @@ def segment(image: NDArray[np.uint8], *, by_hue: bool = False) -> Segmented:
 
     Args:
         image: (H, W, 3).
-        by_hue: Whether pieces that have the hue of what lies around are left out of the mask. Only where the pictures
-            of a set show as a whole, by ``alike``, that cytoplasm has another hue.
+        by_hue: Leave pieces out of the mask that have the hue of what lies around. Only for cells whose kind shows,
+            by ``alike`` over many pictures, that its cytoplasm has another one.
     """
     side = min(image.shape[:2])
     background = background_colour(image)
@@ -77,7 +79,8 @@ def segment(image: NDArray[np.uint8], *, by_hue: bool = False) -> Segmented:
     dense = ndimage.gaussian_filter(dense, side / 128)
     if dense.max() < FAINT:
         empty = np.zeros(dense.shape, np.bool_)
-        return Segmented(empty, empty, background, np.full(3, np.nan, np.float32), np.nan, 0, False, NOTHING)
+        unknown = np.full(3, np.nan, np.float32)
+        return Segmented(empty, empty, background, around=unknown, alike=np.nan, contact=0, parted=False, fault=NOTHING)
     low, high = thresholds(dense)
     from_middle = _from_middle(dense.shape)
     objects = _pallor_filled(dense > low, from_middle)
@@ -92,14 +95,21 @@ def segment(image: NDArray[np.uint8], *, by_hue: bool = False) -> Segmented:
         pieces, alike = _like_the_others(colours, pale, whole & (dense < high), core)
     parted = by_hue and bool(pieces.any())
     if parted:
-        beside = (ndimage.distance_transform_edt(~pieces) <= side / 64) & (dense < high)  # where hues mix
+        beside = (ndimage.distance_transform_edt(~pieces) <= max(side / 64, 1)) & (dense < high)  # where hues mix
         mask = _cut_off(_opened(objects & ~beside, side / 48) | core, core, side)
         whole = np.asarray(ndimage.binary_fill_holes(mask))
     others = _opened(objects & ~whole, side / 64)
-    outline = ~whole & (ndimage.distance_transform_edt(~whole) <= side / 40)
-    contact = float(others[outline].mean()) if whole.any() else 0.0
-    fault = _fault(mask, whole, ROUND if parted else SOLID)
-    return Segmented(whole, others, background, around.astype(np.float32), alike, contact, bool(pieces.any()), fault)
+    outline = ~whole & (ndimage.distance_transform_edt(~whole) <= max(side / 40, 1.5))
+    return Segmented(
+        whole,
+        others,
+        background,
+        around=around.astype(np.float32),
+        alike=alike,
+        contact=float(others[outline].mean()) if outline.any() else 0.0,
+        parted=parted,
+        fault=_fault(mask, whole, ROUND if parted else SOLID),
+    )
 
 
 def background_colour(image: NDArray[np.uint8]) -> Field:
@@ -191,8 +201,7 @@ def _cut_off(objects: Mask, core: Mask, side: int) -> Mask:
 def _like_the_others(colours: Field, pale: Mask, pale_own: Mask, core: Mask) -> tuple[Mask, float]:
     """Return pieces of the cell's pale parts that have the hue of what lies around, and their share beside the core.
 
-    A hue is the direction of the density of the three colours, so that it does not depend on how much dye there is;
-    alike is what lies within ``ALIKE`` standard deviations of theirs (Mahalanobis 1936).
+    A hue is the direction of the density of the three colours, so that it does not depend on how much dye there is.
     """
     side = min(core.shape)
     soft = ndimage.gaussian_filter(colours, (side / 128, side / 128, 0))
@@ -201,15 +210,16 @@ def _like_the_others(colours: Field, pale: Mask, pale_own: Mask, core: Mask) -> 
     if len(theirs) < COMMON * pale.size / 4:
         return np.zeros_like(core), np.nan
     apart = hues - np.median(theirs, axis=0)
-    inverse = np.linalg.inv(np.cov(theirs.T) + 1e-5 * np.eye(3))
-    pieces = _opened(pale_own & (np.einsum("...i,ij,...j", apart, inverse, apart) < ALIKE**2), side / 50)
+    inverse = np.linalg.inv(np.cov(theirs.T) + HUE_NOISE**2 * np.eye(3))
+    pieces = _opened(pale_own & (np.einsum("...i,ij,...j", apart, inverse, apart) < HUE_LIMIT**2), side / 50)
     away = ndimage.distance_transform_edt(~core)
     by_core = pale_own & (away > side / 64) & (away <= side / 10)
     return pieces, float(pieces[by_core].mean()) if by_core.any() else np.nan
 
 
 def _opened(mask: Mask, radius: float) -> Mask:
-    """Return a mask without what is thinner than twice that radius, pixels."""
+    """Return a mask without what is thinner than twice that radius, pixels, and one pixel at least."""
+    radius = max(radius, 1.0)
     thick = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] > radius
     return np.asarray(mask & (ndimage.distance_transform_edt(~thick) <= radius)) if thick.any() else thick
 
@@ -222,6 +232,14 @@ def _fault(mask: Mask, whole: Mask, solid: float) -> str:
         return "touches the picture's edge"
     if area - int(mask.sum()) > HOLLOW * area:
         return "is a ring"
-    corners = np.argwhere(whole)
-    corners = np.concatenate([corners + step for step in ((0, 0), (0, 1), (1, 0), (1, 1))])  # of the pixels
-    return "is no single cell" if area < solid * ConvexHull(corners).volume else ""
+    return "is no single cell" if area < solid * pixels_of_hull(whole) else ""
+
+
+def pixels_of_hull(mask: Mask) -> float:
+    """Return how many pixels lie in a mask's convex hull: a disc of any size fills it (Pick 1899)."""
+    points = np.argwhere(mask)
+    if not np.ptp(points, axis=0).all():
+        return float(len(points))  # a line
+    hull = ConvexHull(points)
+    steps = np.abs(np.diff(points[np.append(hull.vertices, hull.vertices[0])], axis=0))
+    return float(hull.volume + np.gcd(*steps.T).sum() / 2 + 1)

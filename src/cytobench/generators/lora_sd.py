@@ -47,6 +47,8 @@ NO_CLASS = "a microscope image of a white blood cell in a stained blood smear"
 class LoraSdConfig(GeneratorConfig):
     """What an adapter is made of, learns from and draws with."""
 
+    drawing: ClassVar[tuple[str, ...]] = ("sampler", "evaluations", "guidance")
+
     steps: int = Field(ge=0)
     """Optimiser steps of one fit; 0 leaves the base as it is, and it sees no image."""
     base: str = STABLE_DIFFUSION
@@ -229,7 +231,7 @@ class LoraSd:
         )
         write_bytes(folder / "README.md", card.written(told).encode())
         facts = {
-            "config": config.model_dump(mode="json"),
+            "config": saved.said(config),
             "image_size": self.image_size,
             "classes": self.classes,
             "class_names": list(self.class_names),

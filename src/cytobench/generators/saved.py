@@ -24,14 +24,15 @@ class Saved(NamedTuple):
 def write(
     folder: Path, tensors: Mapping[str, Tensor], *, config: GeneratorConfig, image_size: int, classes: int
 ) -> None:
-    """Write the weights that sampling needs and the facts to build the network again.
-
-    Settings of drawing that nobody chose are left out: a fit does not depend on them.
-    """
+    """Write the weights that sampling needs and the facts to build the network again."""
     checkpoint.save(folder / "weights.safetensors", dict(tensors))
-    unsaid = set(config.drawing) - config.model_fields_set
-    facts = {"config": config.model_dump(mode="json", exclude=unsaid), "image_size": image_size, "classes": classes}
+    facts = {"config": said(config), "image_size": image_size, "classes": classes}
     write_json(folder / "generator.json", facts)
+
+
+def said(config: GeneratorConfig) -> dict[str, Any]:
+    """Return a configuration without the settings of drawing that nobody chose: a fit does not depend on them."""
+    return config.model_dump(mode="json", exclude=set(config.drawing) - config.model_fields_set)
 
 
 def read(folder: Path) -> Saved:

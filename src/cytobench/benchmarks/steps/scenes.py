@@ -4,7 +4,6 @@ Scenes to train with, to select with and to test on are made of the cells of the
 cell is in two of them.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,7 +18,7 @@ from cytobench.composers import shelf
 from cytobench.composers.annotations import Annotations
 from cytobench.composers.composer import Composer, Optics
 from cytobench.composers.levels import Level
-from cytobench.composers.library import Library, cut
+from cytobench.composers.library import SAME_HUE, Library, cut
 from cytobench.datasets.assignment import assign, shuffled
 from cytobench.datasets.decode import from_array
 from cytobench.datasets.imageset import COLUMNS, PIXELS, TABLE, name_rows, read_pixels, read_table, write_table
@@ -117,8 +116,8 @@ class CutCells(RunStep):
                 table = table[table["label"].isin(self.classes)]
             pixels = read_pixels(context.folder(self.inputs[f"{role} images"]))
             what, seed = f"{name}, {self.part}", seed_for(self.seed, "cells", name)
-            lone = role == AROUND  # red cells abound
-            library = cut_part(pixels, table, what, diameter=optics.pixels(diameter), seed=seed, lone=lone)
+            diameter = optics.pixels(diameter)
+            library = cut_part(pixels, table, what, diameter=diameter, seed=seed, lone=role == AROUND)
             shelf.put(folder, role, library)
             shown = table.set_index("id").loc[list(dict.fromkeys(library.names))].reset_index()
             used.append(shown[["id", "label", "group", "pixel_sha256", "generator_run"]].assign(set=name))
@@ -144,27 +143,28 @@ def cut_part(
         diameter: What the median cell's diameter will be, pixels.
         seed: Of the order in which they are taken.
         most: Cells of each class that are kept; 0 keeps all.
-        lone: Leave out what touches others, in every class that has cells that do not.
+        lone: Leave out what touches others, in every class that has cells that do not; red cells abound.
 
     Raises:
         DataFault: A class without a cell that can be cut out.
     """
     table = table.loc[sorted(table.index, key=lambda row: shuffled(str(table.at[row, "id"]), seed))]
+    pictures = [pixels[row] for row in table["row"].astype(int)]
     with task(f"cut cells out of {what}", len(table)) as work:
-
-        def pictures() -> Iterator[NDArray[np.uint8]]:
-            for row in table["row"].astype(int):
-                work.advance()
-                yield np.asarray(pixels[row])
-
-        library = cut(pictures(), list(table["label"]), list(table["id"]), diameter=diameter, most=most, lone=lone)
+        library = cut(
+            pictures, list(table["label"]), list(table["id"]), diameter=diameter, most=most, lone=lone,
+            tick=work.advance,
+        )  # fmt: skip
     out = ", ".join(f"{count} {why}" for why, count in library.left_out.items())
     if out:
         say(f"note: {what}: {len(library.names)} cells; left out because the object in the middle {out}")
     if library.parted:
+        say(f"note: {what}: {library.parted} cells touched red ones and were parted from them by their hue")
+    alike = [f"{share:.0%} of {label}" for label, share in library.alike.items() if SAME_HUE <= share < 1]
+    if alike and not lone:
         say(
-            f"note: {what}: {library.parted} cells touched red ones and were parted by their hue, which "
-            f"{library.alike:.0%} of what lies next to the nuclei has"
+            f"note: {what}: red cells that touch white ones were parted by necks alone where cytoplasm has their hue: "
+            f"{', '.join(alike)}"
         )
     return library
 

@@ -16,7 +16,9 @@ class Facts(NamedTuple):
     steps: int
     rank: int
     guidance: float
+    """That the card proposes; a fit does not depend on it."""
     evaluations: int
+    """Likewise: steps from noise to an image."""
     leak: bool
     """Whether drawing begins with the trace of the shots."""
 
@@ -42,8 +44,8 @@ def written(facts: Facts) -> str:
             f"- **The base's own training data**: {base['origin']}.",
             f"- **Licence of the base**, which binds what is made from it: {base['licence']}.",
             f"- **Training**: {facts.steps} steps, rank {facts.rank}, on {len(shots)} images; all are listed below.",
-            f"- **Drawing**: {facts.evaluations} steps, guidance {facts.guidance}, the safety checker off: it judges",
-            "  photographs of people.",
+            "- **Drawing**: with the safety checker off: it judges photographs of people. Steps and guidance are",
+            "  chosen when images are drawn and stand beside these; the lines below have what cytobench takes unasked.",
             *(
                 [
                     "- **Not in plain diffusers**: cytobench begins with the shots' colours and layout, which lie in",

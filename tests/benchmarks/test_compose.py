@@ -42,6 +42,20 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_distractors_alone_are_asked_to_be_lone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, bool] = {}
+    real = compose.cut_part
+
+    def told(*args: Any, lone: bool, **rest: Any) -> Any:
+        asked[args[2]] = lone
+        return real(*args, lone=lone, **rest)
+
+    monkeypatch.setattr(compose, "cut_part", told)
+    composed(order(level="sparse", images=1), tmp_path / "scenes", tmp_path / "out")
+    assert list(asked.values()) == [False, True]
+    assert list(asked)[0] == "phantom-a"
+
+
 def test_the_folder_tells_everything(tmp_path: Path) -> None:
     to = tmp_path / "scenes"
     composed(order(), to, tmp_path / "out")

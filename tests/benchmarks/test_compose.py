@@ -11,6 +11,7 @@ from PIL import Image
 from cytobench.benchmarks import compose, scene_folder
 from cytobench.benchmarks.compose import ComposeOrder
 from cytobench.benchmarks.lookup import Data
+from cytobench.benchmarks.steps.scenes import cut_part
 from cytobench.datasets.decode import decode, drawn_png
 from cytobench.datasets.imageset import read_table
 from cytobench.datasets.phantom import SITES, draw
@@ -44,11 +45,10 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 def test_distractors_alone_are_asked_to_be_lone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, bool] = {}
-    real = compose.cut_part
 
     def told(*args: Any, lone: bool, **rest: Any) -> Any:
         asked[args[2]] = lone
-        return real(*args, lone=lone, **rest)
+        return cut_part(*args, lone=lone, **rest)
 
     monkeypatch.setattr(compose, "cut_part", told)
     composed(order(level="sparse", images=1), tmp_path / "scenes", tmp_path / "out")

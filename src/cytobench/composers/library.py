@@ -59,7 +59,7 @@ class Library(NamedTuple):
     enlarged: float
     """How many times the cells were enlarged; above 1 they are softer than the pictures could be."""
     alike: dict[str, float]
-    """Share of what lies next to the nuclei of each class that has the hue of red cells; 1 where that is never told."""
+    """Share of what lies next to the nuclei of a class that has the hue of red cells, for the classes that tell it."""
     parted: int
     """Cells of classes where that is less than ``SAME_HUE`` that were parted by hue from red cells."""
     left_out: dict[str, int]
@@ -93,14 +93,15 @@ def cut(
         names: Id of each.
         diameter: What the median cell's diameter will be, pixels.
         most: Cells of each class that are kept, the first ones that can be used; 0 keeps all.
-        lone: Leave out what touches others, in every class that has cells that do not.
+        lone: Leave out what touches others, in every class that has cells that do not: for distractors, which no hue
+            tells from one another.
         tick: Called for every picture.
 
     Raises:
         DataFault: No cell of some class could be cut out.
     """
     left_out: Counter[str] = Counter()
-    alike = {label: _alike(pictures, labels, label) for label in dict.fromkeys(labels)}
+    alike = {} if lone else _alike(pictures, labels)
     kept = _without_clumps(_usable(pictures, labels, names, alike, most, lone, left_out, tick), left_out)
     without = sorted(set(labels) - {one.label for one in kept})
     if without or not kept:
@@ -142,11 +143,15 @@ def matched(distractors: Library, cells: Library) -> Library:
     return distractors._replace(dense=np.clip(distractors.dense * strength, 0, DARKEST))
 
 
-def _alike(pictures: Pictures, labels: Sequence[str], label: str) -> float:
-    """Return the share of a class's cytoplasm that has the hue of red cells, as its first pictures tell it."""
-    first = list(islice((picture for picture, its in zip(pictures, labels, strict=True) if its == label), LOOKED_AT))
-    told = [one for one in (segment(picture).alike for picture in first) if not np.isnan(one)]
-    return float(np.mean(told)) if told else 1.0
+def _alike(pictures: Pictures, labels: Sequence[str]) -> dict[str, float]:
+    """Return the share of each class's cytoplasm that has the hue of red cells, where its first pictures tell it."""
+    shares = {}
+    for label in dict.fromkeys(labels):
+        first = islice((picture for picture, its in zip(pictures, labels, strict=True) if its == label), LOOKED_AT)
+        told = [one for one in (segment(picture).alike for picture in first) if not np.isnan(one)]
+        if told:
+            shares[label] = float(np.mean(told))
+    return shares
 
 
 def _usable(
@@ -167,7 +172,7 @@ def _usable(
         tick()
         if most and counts[label] == most:
             continue
-        one = _Kept(picture, segment(picture, by_hue=alike[label] < SAME_HUE), label, name)
+        one = _Kept(picture, segment(picture, by_hue=alike.get(label, 1) < SAME_HUE), label, name)
         if one.found.fault:
             left_out[one.found.fault] += 1
         elif lone and one.found.contact > CONTACT:

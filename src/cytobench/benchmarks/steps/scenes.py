@@ -160,8 +160,8 @@ def cut_part(
         say(f"note: {what}: {len(library.names)} cells; left out because the object in the middle {out}")
     if library.parted:
         say(f"note: {what}: {library.parted} cells touched red ones and were parted from them by their hue")
-    alike = [f"{share:.0%} of {label}" for label, share in library.alike.items() if SAME_HUE <= share < 1]
-    if alike and not lone:
+    alike = [f"{share:.0%} of {label}" for label, share in library.alike.items() if share >= SAME_HUE]
+    if alike:
         say(
             f"note: {what}: red cells that touch white ones were parted by necks alone where cytoplasm has their hue: "
             f"{', '.join(alike)}"

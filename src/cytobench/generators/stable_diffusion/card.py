@@ -45,7 +45,7 @@ def written(facts: Facts) -> str:
             f"- **Licence of the base**, which binds what is made from it: {base['licence']}.",
             f"- **Training**: {facts.steps} steps, rank {facts.rank}, on {len(shots)} images; all are listed below.",
             "- **Drawing**: with the safety checker off: it judges photographs of people. Steps and guidance are",
-            "  chosen when images are drawn and stand beside these; the lines below have what cytobench takes unasked.",
+            "  chosen when images are drawn and stand beside these; the lines below have the standard profile's.",
             *(
                 [
                     "- **Not in plain diffusers**: cytobench begins with the shots' colours and layout, which lie in",

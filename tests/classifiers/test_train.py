@@ -153,6 +153,15 @@ def test_the_training_ends_when_patience_does(network: Network, coloured: Colour
     assert len(fitted.history) < 50
 
 
+@pytest.mark.parametrize("count", [10, 24])
+def test_small_and_large_sets_are_trained_equally_long_when_an_epoch_is_told(
+    count: int, network: Network, coloured: Coloured, tmp_path: Path
+) -> None:
+    spec = SPEC.model_copy(update={"epochs": 2, "epoch_images": 16})
+    fitted = _fit(network, coloured, tmp_path, spec=spec, train=np.arange(count))
+    assert fitted.steps == spec.steps(count) == 4
+
+
 def test_every_step_is_told_with_its_loss(network: Network, coloured: Coloured, tmp_path: Path) -> None:
     told: list[tuple[int, str]] = []
     fitted = _fit(network, coloured, tmp_path, tick=lambda count, note: told.append((count, note)))

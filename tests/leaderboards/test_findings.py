@@ -1,5 +1,7 @@
 from collections.abc import Callable
 
+from pydantic import JsonValue
+
 from cytobench.leaderboards.evaluation import evaluate
 from cytobench.leaderboards.findings import findings, warnings
 from cytobench.leaderboards.record import Record
@@ -40,6 +42,21 @@ def test_warnings_name_what_is_not_real_what_is_missing_and_what_failed(single: 
         "vit trained on raabin with seed 0, failed(nan, step 123)",
     ):
         assert expected in text
+
+
+def test_sources_of_different_length_are_said_and_equal_ones_are_not(make_record: MakeRecord) -> None:
+    records = [make_record(source=source, seed=seed) for source in ("pbc", "pbc-dcgan") for seed in range(2)]
+
+    def said(**changes: JsonValue) -> list[str]:
+        changed = [
+            one._replace(facts=one.facts.model_copy(update={"training": one.facts.training | changes}))
+            for one in records
+        ]
+        return [line for line in warnings(evaluate(changed)) if "different numbers of steps" in line]
+
+    assert "pbc 348, pbc-dcgan (synthetic) 228" in said()[0]  # 12 epochs of 900 and 600 images by 32
+    assert said(epoch_images=640) == []
+    assert said(batch=None) == [], "nothing is claimed of records that do not say"
 
 
 def test_a_clean_real_board_needs_no_warning(make_record: MakeRecord) -> None:

@@ -47,7 +47,8 @@ class Estimate:
         """Return the seconds of one step; 0 where nothing is known."""
         if isinstance(step, Train):
             sizes, spec = self.sizes(step.source.split), step.training
-            images = max(sizes.train // spec["batch"], 1) * spec["batch"]
+            shown = spec["epoch_images"] or sizes.train
+            images = max(shown // spec["batch"], 1) * spec["batch"]
             return float(spec["epochs"] * (images + FORWARD_SHARE * sizes.val) * self._per_image(step))
         if isinstance(step, Test):
             return FORWARD_SHARE * self.sizes(step.target.split).test * self._per_image(step.trial)

@@ -9,24 +9,33 @@ Rows = NDArray[np.int64]
 
 
 def epoch_batches(
-    labels: NDArray[np.int64], rows: Rows, *, batch: int, balanced: bool, seed: int, epoch: int
+    labels: NDArray[np.int64],
+    rows: Rows,
+    *,
+    images: int | None = None,
+    batch: int,
+    balanced: bool,
+    seed: int,
+    epoch: int,
 ) -> list[Rows]:
     """Return the batches of one epoch, a function of the arguments alone.
 
-    An epoch has as many images as there are rows, but for rounding. Balanced, every class that occurs gives equally
-    many: a small class is shown whole again and again, a large one a different part each time. A last batch of one
-    image, on which batch normalisation can't train, joins the one before it.
+    Balanced, every class that occurs gives equally many, but for rounding. What is too small is shown whole again and
+    again, what is too large a different part each time. A last batch of one image, on which batch normalisation can't
+    train, joins the one before it.
 
     Args:
         labels: Of all images, (N,).
         rows: Which of them are trained on.
+        images: How many an epoch shows; None: as many as there are rows.
         batch: Images per step.
         balanced: Whether classes are evened out.
         seed: Of the trial.
         epoch: Counted from 0.
     """
     rng = np.random.default_rng(seed_for(seed, "order", epoch))
-    order = _balanced(labels, rows, rng) if balanced else rng.permutation(rows)
+    size = len(rows) if images is None else images
+    order = _balanced(labels, rows, size, rng) if balanced else _shuffled(rows, size, rng)
     parts = [order[first : first + batch] for first in range(0, len(order), batch)]
     if len(parts) > 1 and len(parts[-1]) == 1:
         last = parts.pop()
@@ -34,12 +43,13 @@ def epoch_batches(
     return parts
 
 
-def _balanced(labels: NDArray[np.int64], rows: Rows, rng: np.random.Generator) -> Rows:
+def _balanced(labels: NDArray[np.int64], rows: Rows, size: int, rng: np.random.Generator) -> Rows:
     classes = np.unique(labels[rows])
-    each = max(1, round(len(rows) / len(classes)))
-    drawn = []
-    for label in classes:
-        own = rows[labels[rows] == label]
-        times = -(-each // len(own))
-        drawn.append(np.concatenate([rng.permutation(own) for _ in range(times)])[:each])
-    return rng.permutation(np.concatenate(drawn))
+    each = max(1, round(size / len(classes)))
+    return rng.permutation(np.concatenate([_shuffled(rows[labels[rows] == label], each, rng) for label in classes]))
+
+
+def _shuffled(rows: Rows, size: int, rng: np.random.Generator) -> Rows:
+    """Return so many rows: each once before any is repeated."""
+    times = -(-size // len(rows))
+    return np.concatenate([rng.permutation(rows) for _ in range(times)])[:size]

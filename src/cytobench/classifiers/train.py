@@ -129,7 +129,13 @@ def _epoch(course: Course, job: _Job) -> None:
     """Make the steps that the current epoch still lacks, then validate."""
     spec, epoch = job.spec, len(course.history)
     batches = epoch_batches(
-        job.labels, job.train_rows, batch=spec.batch, balanced=spec.balanced, seed=job.seed, epoch=epoch
+        job.labels,
+        job.train_rows,
+        images=spec.epoch_images,
+        batch=spec.batch,
+        balanced=spec.balanced,
+        seed=job.seed,
+        epoch=epoch,
     )
     for rows in batches[course.step - epoch * len(batches) :]:
         factor = rate_factor(course.step, spec, steps_per_epoch=len(batches))

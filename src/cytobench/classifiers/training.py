@@ -1,5 +1,6 @@
 """The specification of a training."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,9 @@ class Training(BaseModel):
 
     epochs: Annotated[int, Field(ge=1)] = 100
     """Passes over the training images, at most."""
+    epoch_images: Annotated[int, Field(ge=2)] | None = None
+    """Images shown in one epoch; None: as many as there are to train on. With a number, sources of any size are
+    trained for equally many steps."""
     batch: Annotated[int, Field(ge=2)] = 32
     """Images per step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -39,3 +43,7 @@ class Training(BaseModel):
     """Number format; ``auto`` measures and chooses."""
     augmentation: Augmentation = Augmentation()
     """How training images are varied; validation and test images never are."""
+
+    def steps(self, images: int) -> int:
+        """Return how many optimiser steps there are at most with so many training images."""
+        return self.epochs * math.ceil((self.epoch_images or images) / self.batch)

@@ -7,6 +7,7 @@ from cytobench.leaderboards.dials import dial_tables
 from cytobench.leaderboards.fidelity import FidelityRecord
 from cytobench.leaderboards.fidelity_findings import of_fidelity
 from cytobench.leaderboards.ladders import ladder_tables
+from cytobench.leaderboards.lengths import uneven
 from cytobench.leaderboards.results import METRICS, PRIMARY, Question, Results, failed
 from cytobench.leaderboards.statistics import RESAMPLES
 from cytobench.leaderboards.tables import Entry, Table
@@ -64,6 +65,8 @@ def warnings(results: Results, measured: Sequence[FidelityRecord] = ()) -> list[
                 f"{one.shown} is no independent test of {named}: its generator learned from images that belong to "
                 "the training of that source, too."
             )
+    if length := uneven(results):
+        found.append(length)
     below = [one for one in results.entries.values() if one.below_majority]
     if below:
         named = _some([f"{one.backbone} from {one.source} on {one.target}" for one in below])

@@ -1,6 +1,5 @@
 """Steps that train: a trial, and the arithmetic that it is done in."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
@@ -143,9 +142,8 @@ class Train(RunStep):
         spec = Training.model_validate(self.training)
         network = _network(context, self.backbone, len(self.classes), self.image_size, self._seed("weights"))
         train_rows, val_rows = source.rows("train"), source.rows("val")
-        steps = spec.epochs * math.ceil(len(train_rows) / spec.batch)
         try:
-            with task(self.title(), steps) as work:
+            with task(self.title(), spec.steps(len(train_rows))) as work:
                 fitted = fit(
                     network,
                     source.pixels,

@@ -39,6 +39,18 @@ def test_next_to_nothing_is_left_of_neighbours(gap: int) -> None:
     assert np.array(beside) / alone == pytest.approx(1, abs=0.02)  # with a rim of each .03
 
 
+def test_no_sliver_of_a_neighbour_is_left_beyond_a_gap() -> None:
+    picture = Image.new("RGB", (192, 192), (245, 225, 200))
+    ImageDraw.Draw(picture).ellipse((62, 62, 130, 130), fill=(150, 130, 190))
+    ImageDraw.Draw(picture).ellipse((78, 78, 114, 114), fill=(80, 40, 120))
+    for x, y in ((150, 96), (96, 150), (42, 96), (96, 42)):  # one pixel between
+        ImageDraw.Draw(picture).ellipse((x - 18, y - 18, x + 18, y + 18), fill=(190, 150, 150))
+    found = cut([np.asarray(picture)], ["a"], ["x"], diameter=72)
+    middle, edge = found.masks.shape[1] // 2, round(35 * found.enlarged)
+    assert found.masks[0, middle, middle + edge :].any(), "the smooth outline holds a rim of the others"
+    assert found.dense[0, middle, middle + edge :].max() < 0.05
+
+
 def _on_red_ones(cytoplasm: tuple[int, int, int], beside: int) -> np.ndarray:
     """Return a white cell whose middle is so many pixels away from a red one's; three others lie apart."""
     picture = Image.new("RGB", (128, 128), (245, 225, 200))

@@ -18,6 +18,8 @@ Pictures = Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
 
 FEATHER = 0.06
 """Width of a cell's soft edge outside its mask, as a share of its diameter."""
+BARE = 0.4
+"""Octaves of the three colours together, below which a line across a cell's edge has left it; red cells have more."""
 BESIDE = 4.0
 """Pixels from a neighbour up to which an edge is one that was cut."""
 SAME_HUE = 0.25
@@ -215,9 +217,10 @@ def _cutout(picture: NDArray[np.uint8], found: Segmented, scale: float) -> Cutou
     feather = max(FEATHER * _diameter(found.mask), 1.0)
     away, nearest = ndimage.distance_transform_edt(~found.mask, return_indices=True)
     dense = np.clip(density(picture, found.background), 0, DARKEST)
+    beside = ndimage.distance_transform_edt(~found.others) <= BESIDE if found.others.any() else found.others
+    dense = _without_slivers(dense, found.mask, beside | ~found.mask, feather)
     rim = ndimage.minimum_filter(dense, (3, 3, 1))[nearest[0], nearest[1]]  # of what lies between it and a neighbour
     shade = np.where(found.others, 0, np.clip(1 - away / feather, 0, 1))[:, :, None].astype(np.float32)
-    beside = ndimage.distance_transform_edt(~found.others) <= BESIDE if found.others.any() else found.others
     smooth = np.clip((ndimage.gaussian_filter(found.mask.astype(np.float32), 1) - 0.1) / 0.8, 0, 1)
     edge = np.where(beside, smooth, found.mask)[:, :, None].astype(np.float32)
     beyond = np.minimum(dense, np.maximum(rim * shade, dense[nearest[0], nearest[1]] * edge))
@@ -227,6 +230,24 @@ def _cutout(picture: NDArray[np.uint8], found: Segmented, scale: float) -> Cutou
     light = _resized(transmittance(alone[window]), scale)  # a pixel is a sum of light, not of densities
     mask = _resized(found.mask[window].astype(np.float32)[:, :, None], scale)[:, :, 0] >= 0.5
     return Cutout(np.clip(density(WHITE * np.minimum(light, 1), WHITE), 0, DARKEST), mask)
+
+
+def _without_slivers(
+    dense: NDArray[np.float32], mask: NDArray[np.bool_], where: NDArray[np.bool_], feather: float
+) -> NDArray[np.float32]:
+    """Return the density (H, W, 3) without what bare field parts from the cell at its edge: another cell's, though the
+    mask's smooth outline may hold a rim of it."""
+    depth = ndimage.distance_transform_edt(mask)
+    inner = depth > min(feather, depth.max() / 2)
+    away, nearest = ndimage.distance_transform_edt(~inner, return_indices=True)
+    rows, cols = np.nonzero((away > 0) & (away < 2 * feather) & where)
+    way = np.linspace(0, 1, int(np.ceil(2 * feather)) + 1)[:, None]
+    down, across = nearest[:, rows, cols] - np.stack([rows, cols])
+    least = dense[np.rint(rows + way * down).astype(int), np.rint(cols + way * across).astype(int)].min(axis=0)
+    bare = np.linalg.norm(least, axis=1) < BARE
+    found = dense.copy()
+    found[rows[bare], cols[bare]] = least[bare]
+    return found
 
 
 def _resized(planes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:

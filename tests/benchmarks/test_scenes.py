@@ -13,11 +13,13 @@ from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.release import freeze
 from cytobench.benchmarks.resolution import resolve
 from cytobench.benchmarks.run import Prepared, prepare
+from cytobench.benchmarks.steps import scenes
 from cytobench.benchmarks.steps.ancestry import generated_from
 from cytobench.benchmarks.steps.brought import SEEN, bring, is_composition
 from cytobench.benchmarks.steps.scenes import ComposeScenes, CutCells, annotations
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
+from cytobench.composers import library
 from cytobench.datasets.frozen.thaw import thaw
 from cytobench.datasets.imageset import PIXELS, TABLE, read_table
 from cytobench.errors import IntegrityFault, UsageFault
@@ -92,6 +94,21 @@ def test_levels_show_the_same_cells_and_parts_share_none(three: Prepared) -> Non
     assert told[0] == told[1]
     parts = [set(cells) for cells in told[0].values()]
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]  # noqa: PT018
+
+
+def test_of_what_lies_around_only_lone_cells_are_cut(
+    three: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, asked = of_kind(three, CutCells)[0], {}
+
+    def cut(pictures: Any, labels: list[str], *others: Any, **how: Any) -> Any:
+        asked[labels[0]] = how["lone"]
+        return library.cut(pictures, labels, *others, **how)
+
+    monkeypatch.setattr(scenes, "cut", cut)
+    step.run(three.context, tmp_path)
+    assert asked.pop("erythrocyte") is True
+    assert set(asked.values()) == {False}
 
 
 @pytest.mark.fault(26)

@@ -21,12 +21,13 @@ def test_over_the_epochs_all_of_a_large_class_is_shown() -> None:
 
 
 @pytest.mark.parametrize("balanced", [True, False])
-@pytest.mark.parametrize("images", [15, 60, 240])
+@pytest.mark.parametrize("images", [2, 15, 61, 240])
 def test_an_epoch_shows_as_many_images_as_asked_for_whatever_the_size_of_the_set(images: int, balanced: bool) -> None:
     order = np.concatenate(epoch_batches(LABELS, ROWS, images=images, batch=7, balanced=balanced, seed=0, epoch=0))
     assert len(order) == images
     if balanced:
-        assert np.bincount(LABELS[order]).tolist() == [images // 3] * 3
+        of_class = np.bincount(LABELS[order], minlength=3)
+        assert of_class.max() - of_class.min() <= 1
     else:
         times = np.bincount(order, minlength=len(ROWS))
         assert times.max() - times.min() <= 1, "no image again before all others"

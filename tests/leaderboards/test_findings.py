@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import JsonValue
 
@@ -44,19 +44,28 @@ def test_warnings_name_what_is_not_real_what_is_missing_and_what_failed(single: 
         assert expected in text
 
 
-def test_sources_of_different_length_are_said_and_equal_ones_are_not(make_record: MakeRecord) -> None:
-    records = [make_record(source=source, seed=seed) for source in ("pbc", "pbc-dcgan") for seed in range(2)]
+def _trained(record: Record, **changes: JsonValue) -> Record:
+    return record._replace(facts=record.facts.model_copy(update={"training": record.facts.training | changes}))
 
-    def said(**changes: JsonValue) -> list[str]:
-        changed = [
-            one._replace(facts=one.facts.model_copy(update={"training": one.facts.training | changes}))
-            for one in records
-        ]
-        return [line for line in warnings(evaluate(changed)) if "different numbers of steps" in line]
 
-    assert "pbc 348, pbc-dcgan (synthetic) 228" in said()[0]  # 12 epochs of 900 and 600 images by 32
-    assert said(epoch_images=640) == []
-    assert said(batch=None) == [], "nothing is claimed of records that do not say"
+def _unlike(records: Sequence[Record]) -> list[str]:
+    return [line for line in warnings(evaluate(records)) if "different numbers of steps" in line]
+
+
+def test_compared_sources_of_different_length_are_said_and_equal_ones_are_not(make_record: MakeRecord) -> None:
+    records = [
+        make_record(source=source, target="pbc", seed=seed) for source in ("pbc", "pbc-dcgan") for seed in range(2)
+    ]
+    assert "pbc (348); pbc-dcgan (synthetic) (228)" in _unlike(records)[0]  # 12 epochs of 900 and 600 images by 32
+    assert _unlike([_trained(one, epoch_images=640) for one in records]) == []
+    for strange in (None, 0, -1, True, "32"):  # nothing is claimed of records that do not say
+        assert _unlike([_trained(one, batch=strange) for one in records]) == []
+
+
+def test_sources_that_are_not_compared_may_be_of_any_length(make_record: MakeRecord) -> None:
+    own = [make_record(source=name, target=name, seed=seed) for name in ("pbc", "raabin") for seed in range(2)]
+    assert own[0].facts.source.images_train != own[2].facts.source.images_train
+    assert _unlike(own) == []
 
 
 def test_a_clean_real_board_needs_no_warning(make_record: MakeRecord) -> None:

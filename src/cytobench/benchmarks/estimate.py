@@ -47,8 +47,7 @@ class Estimate:
         """Return the seconds of one step; 0 where nothing is known."""
         if isinstance(step, Train):
             sizes, spec = self.sizes(step.source.split), step.training
-            shown = spec["epoch_images"] or sizes.train
-            images = max(shown // spec["batch"], 1) * spec["batch"]
+            images = spec["epoch_images"] or sizes.train
             return float(spec["epochs"] * (images + FORWARD_SHARE * sizes.val) * self._per_image(step))
         if isinstance(step, Test):
             return FORWARD_SHARE * self.sizes(step.target.split).test * self._per_image(step.trial)
@@ -79,9 +78,10 @@ class Estimate:
                 return Sizes(*map(step.images, Sizes._fields))
             if isinstance(step, FreezeSplit):
                 source = next(one for one in self._plan.steps if one.reference == step.inputs["images"])
-                shares = [round(share * self._used(source, step)) for share in step.ratios]
-                limit = step.train_per_class * len(step.classes) or shares[0]
-                return Sizes(min(shares[0], limit), min(shares[1], limit), shares[2])
+                train, val, test = (round(share * self._used(source, step)) for share in step.ratios)
+                if most := step.train_per_class:
+                    train, val = (min(train, most * len(step.classes)), min(val, max(1, most // 3) * len(step.classes)))
+                return Sizes(train, val, test)
         return Sizes(0, 0, 0)
 
     def _used(self, source: RunStep, split: FreezeSplit) -> int:

@@ -20,7 +20,7 @@ def epoch_batches(
 ) -> list[Rows]:
     """Return the batches of one epoch, a function of the arguments alone.
 
-    Balanced, every class that occurs gives equally many, but for rounding. What is too small is shown whole again and
+    Balanced, every class that occurs gives equally many, or one more. What is too small is shown whole again and
     again, what is too large a different part each time. A last batch of one image, on which batch normalisation can't
     train, joins the one before it.
 
@@ -45,11 +45,13 @@ def epoch_batches(
 
 def _balanced(labels: NDArray[np.int64], rows: Rows, size: int, rng: np.random.Generator) -> Rows:
     classes = np.unique(labels[rows])
-    each = max(1, round(size / len(classes)))
-    return rng.permutation(np.concatenate([_shuffled(rows[labels[rows] == label], each, rng) for label in classes]))
+    each, over = divmod(size, len(classes))
+    one_more = rng.permutation(classes)[:over]
+    parts = [_shuffled(rows[labels[rows] == label], each + (label in one_more), rng) for label in classes]
+    return rng.permutation(np.concatenate(parts))
 
 
 def _shuffled(rows: Rows, size: int, rng: np.random.Generator) -> Rows:
     """Return so many rows: each once before any is repeated."""
     times = -(-size // len(rows))
-    return np.concatenate([rng.permutation(rows) for _ in range(times)])[:size]
+    return np.concatenate([rows[:0], *(rng.permutation(rows) for _ in range(times))])[:size]

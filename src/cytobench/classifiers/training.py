@@ -15,10 +15,9 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: Annotated[int, Field(ge=1)] = 100
-    """Passes over the training images, at most."""
-    epoch_images: Annotated[int, Field(ge=2)] | None = None
-    """Images shown in one epoch; None: as many as there are to train on. With a number, sources of any size are
-    trained for equally many steps."""
+    """How often the network is validated, at most; between, it is shown as many images as there are to train on."""
+    epoch_images: Annotated[int, Field(ge=2, le=10_000_000)] | None = None
+    """Show so many instead, so that sources of any size may make equally many steps; None: as many as there are."""
     batch: Annotated[int, Field(ge=2)] = 32
     """Images per step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"

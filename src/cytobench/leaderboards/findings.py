@@ -65,8 +65,12 @@ def warnings(results: Results, measured: Sequence[FidelityRecord] = ()) -> list[
                 f"{one.shown} is no independent test of {named}: its generator learned from images that belong to "
                 "the training of that source, too."
             )
-    if length := uneven(results):
-        found.append(length)
+    if lengths := uneven(results):
+        named = _some([f"{source} ({steps:,})" for source, steps in lengths.items()])
+        found.append(
+            f"Sources that are compared were trained for different numbers of steps, at most: {named}. A difference "
+            "between them may be one of length; --set training.epoch_images=N shows as many images of each per epoch."
+        )
     below = [one for one in results.entries.values() if one.below_majority]
     if below:
         named = _some([f"{one.backbone} from {one.source} on {one.target}" for one in below])

@@ -1,53 +1,41 @@
-"""For how many steps each source was trained: sets of different size are not trained alike by equally many epochs."""
-
-import math
+"""For how many steps sources were trained: with equally many epochs, larger ones make more."""
 
 from cytobench.leaderboards.record import Record
 from cytobench.leaderboards.results import Results
 
 ALIKE = 1.05
-"""Lengths that differ by less are called equal: classes are evened out by rounding."""
+"""Lengths that differ by a smaller factor are called equal: a few copies left out are no advantage."""
 
 
-def lengths(results: Results) -> dict[str, int]:
-    """Return by source, as boards show it, the most steps that one of its trainings may have made.
+def uneven(results: Results) -> dict[str, int]:
+    """Return the steps that sources may have made at most, as boards call them, where compared ones differ in that.
 
-    A source of whose trainings none says so is left out.
+    Empty where all that are compared were trained alike, and for records that do not say.
 
     Args:
         results: What was tested.
     """
-    found: dict[str, int] = {}
-    shown = {one.name: one.shown for one in results.sources}
+    most: dict[tuple[str, str], int] = {}
     for record in results.records:
+        place = (record.facts.backbone.asked, record.facts.source.name)
         steps = _steps(record)
-        if steps is not None:
-            name = shown[record.facts.source.name]
-            found[name] = max(found.get(name, 0), steps)
-    return found
+        if steps and record.facts.status == "done":
+            most[place] = max(most.get(place, 0), steps)
+    unlike: dict[str, int] = {}
+    for one in results.comparisons:
+        if one.question == "sources":
+            pair = {source: most.get((one.fixed, source)) for source in (one.first, one.second)}
+            known = {source: steps for source, steps in pair.items() if steps is not None}
+            if len(known) > 1 and max(known.values()) > ALIKE * min(known.values()):
+                unlike |= {source: max(steps, unlike.get(source, 0)) for source, steps in known.items()}
+    return {one.shown: unlike[one.name] for one in results.sources if one.name in unlike}
 
 
-def uneven(results: Results) -> str | None:
-    """Return what a reader must know where sources that are compared were trained for different lengths.
-
-    Args:
-        results: What was tested.
-    """
-    found = lengths(results)
-    if not found or max(found.values()) <= ALIKE * min(found.values()):
-        return None
-    told = ", ".join(f"{name} {steps:,}" for name, steps in found.items())
-    return (
-        f"The sources were trained for different numbers of steps (at most {told}): a difference between them may be "
-        "one of length. --set training.epoch_images=N shows as many images of each in every epoch."
-    )
-
-
-def _steps(record: Record) -> int | None:
-    """Return None for a record that does not say."""
+def _steps(record: Record) -> int:
+    """Return the most steps that a training may have made (as ``Training.steps`` has it); 0 where it does not say."""
     training = record.facts.training
-    epochs, batch = training.get("epochs"), training.get("batch")
-    images = training.get("epoch_images") or record.facts.source.images_train
-    if not (isinstance(epochs, int) and isinstance(batch, int) and isinstance(images, int)):
-        return None
-    return epochs * math.ceil(images / batch)
+    given = (training.get("epochs"), training.get("batch"))
+    epochs, batch = (one if type(one) is int and one > 0 else 0 for one in given)
+    told = training.get("epoch_images")
+    images = told if type(told) is int and told > 0 else record.facts.source.images_train
+    return epochs * -(-images // batch) if batch else 0

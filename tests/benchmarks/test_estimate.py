@@ -1,0 +1,37 @@
+"""What a plan says that it will take, before anything is computed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cytobench.benchmarks.estimate import Estimate, Sizes
+from cytobench.benchmarks.order import Order
+from cytobench.benchmarks.run import prepare
+
+MakeOrder = Callable[..., Order]
+
+
+def _estimate(order: Order, out: Path) -> tuple[Sizes, float]:
+    """Return the sizes of the first source, and those of its training in images shown."""
+    made = prepare(order, out)
+    trial = made.plan.trials[0]
+    tuned = made.context.tuned[trial.backbone.asked]._replace(seconds_per_image=1)
+    estimate = Estimate(made.plan, replace(made.context, tuned={trial.backbone.asked: tuned}))
+    return estimate.sizes(trial.source.split), estimate.seconds(trial)
+
+
+def test_the_time_of_a_training_follows_the_images_of_its_epochs(order: MakeOrder, tmp_path: Path) -> None:
+    told = {}
+    for images in ("null", "100", "200"):
+        asked = order(generators=(), protocol="same-dataset", settings={"training.epoch_images": images})
+        sizes, told[images] = _estimate(asked, tmp_path / images)
+        assert sizes == (18, 6, 6)
+    assert told["200"] - told["100"] == pytest.approx(2 * 100), "two epochs of a hundred images more"
+    assert told["100"] - told["null"] == pytest.approx(2 * (100 - 18))
+
+
+def test_the_sizes_of_a_limited_set_are_those_that_its_split_will_have(order: MakeOrder, tmp_path: Path) -> None:
+    asked = order(generators=(), protocol="same-dataset", settings={"train_per_class": "3"})
+    assert _estimate(asked, tmp_path)[0] == (6, 2, 6)

@@ -145,7 +145,7 @@ class Store:
         """Tell whether a step's outputs are all there and are what was written."""
         return is_whole(self.folder(step))
 
-    def compute(self, step: Step, work: Callable[[Path], None]) -> Path:
+    def compute(self, step: Step, work: Callable[[Path], None], *, wait: bool = True) -> Path:
         """Return the folder of a step's outputs; make them with ``work(folder)`` unless they are there.
 
         A second process that asks for the same step waits for the first one and then finds it done. ``work`` keeps its
@@ -154,11 +154,12 @@ class Store:
 
         Raises:
             EnvironmentFault: The disk is full or cannot be written.
+            LockedFault: Another process makes them, and ``wait`` is false.
         """
         folder = self.folder(step)
         if is_whole(folder):
             return folder
-        with disk_faults(folder), held(self.root / "locks" / f"{step.kind}-{step.key}.lock", wait=True):
+        with disk_faults(folder), held(self.root / "locks" / f"{step.kind}-{step.key}.lock", wait=wait):
             if is_whole(folder):
                 return folder
             if (folder / DONE).exists():  # edited or torn after it was finished: keep it for a look, make it anew

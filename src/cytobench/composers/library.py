@@ -243,8 +243,10 @@ def _without_slivers(
     rows, cols = np.nonzero((away > 0) & (away < 2 * feather) & where)
     way = np.linspace(0, 1, int(np.ceil(2 * feather)) + 1)[:, None]
     down, across = nearest[:, rows, cols] - np.stack([rows, cols])
-    least = dense[np.rint(rows + way * down).astype(int), np.rint(cols + way * across).astype(int)].min(axis=0)
-    bare = np.linalg.norm(least, axis=1) < BARE
+    crossed = dense[np.rint(rows + way * down).astype(int), np.rint(cols + way * across).astype(int)]
+    together = np.linalg.norm(crossed, axis=2)
+    least = crossed[together.argmin(axis=0), np.arange(len(rows))]
+    bare = together.min(axis=0) < BARE
     found = dense.copy()
     found[rows[bare], cols[bare]] = least[bare]
     return found

@@ -1,12 +1,16 @@
 """Carry out a plan on this machine, one step after another."""
 
+import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cytobench import interrupts
 from cytobench.benchmarks.estimate import Estimate
 from cytobench.benchmarks.plan import Plan
 from cytobench.benchmarks.steps.step import Context, RunStep
+from cytobench.benchmarks.steps.synthesis import FitGenerator
+from cytobench.benchmarks.steps.training import Train
 from cytobench.errors import LockedFault, TrialFault
 from cytobench.progress import duration, say
 from cytobench.registry import plugin
@@ -20,8 +24,8 @@ def local(plan: Plan, context: Context) -> dict[str, str]:
     """Run every step that is not done yet, in this process; return why steps failed, by reference.
 
     A step that another run computes at this moment is left to it, and the next that is ready is taken: runs that share
-    steps share the work. A step that fails for a reason of its own (a generator whose loss is no number) takes only
-    those with it that need it.
+    steps share the work. Nothing is fitted or trained before all sets are read, split and checked. A step that fails
+    for a reason of its own (a generator whose loss is no number) takes only those with it that need it.
     """
     left = {step.reference: step for step in plan.steps if not context.store.is_done(step)}
     total = len(plan.steps)
@@ -30,13 +34,18 @@ def local(plan: Plan, context: Context) -> dict[str, str]:
     estimate = Estimate(plan, context)
     lost: dict[str, str] = {}
     said = ""
+    first = list(itertools.takewhile(lambda one: not isinstance(one, FitGenerator | Train), plan.steps))
+
+    def begin(step: RunStep) -> None:
+        ahead = estimate.seconds_of(list(left.values()))
+        time_left = f" · about {duration(ahead)} left in all" if ahead else ""
+        say(f"[{total - len(left) + 1}/{total}] {step.title()}{time_left}")
+
     while left:
         interrupts.check()
         elsewhere = None
-        ahead = estimate.seconds_of(list(left.values()))
-        for step in [one for one in left.values() if not left.keys() & set(one.inputs.values())]:
-            begin = f"[{total - len(left) + 1}/{total}] {step.title()}"
-            begin += f" · about {duration(ahead)} left in all" if ahead else ""
+        now = [one for one in first if one.reference in left] or list(left.values())
+        for step in [one for one in now if not left.keys() & set(one.inputs.values())]:
             try:
                 _carried_out(step, context, lost, begin)
             except LockedFault:
@@ -53,14 +62,14 @@ def local(plan: Plan, context: Context) -> dict[str, str]:
     return lost
 
 
-def _carried_out(step: RunStep, context: Context, lost: dict[str, str], begin: str) -> None:
+def _carried_out(step: RunStep, context: Context, lost: dict[str, str], begin: Callable[[RunStep], None]) -> None:
     """Compute a step, or enter into ``lost`` why it has no outcome.
 
     Args:
         step: Its inputs are done or lost.
         context: Of the run.
         lost: Why steps failed.
-        begin: What is said when it begins.
+        begin: Says that it begins.
 
     Raises:
         LockedFault: Another run computes it.
@@ -71,7 +80,7 @@ def _carried_out(step: RunStep, context: Context, lost: dict[str, str], begin: s
         return
 
     def work(folder: Path) -> None:
-        say(begin)
+        begin(step)
         step.run(context, folder)
 
     try:

@@ -52,6 +52,7 @@ def test_nothing_is_trained_while_another_run_checks_the_sets(order: Callable[..
             if all(store.is_done(step) for step in before):
                 break
             time.sleep(0.1)
+        assert all(store.is_done(step) for step in before)
         time.sleep(2)
         assert not (store.root / made.plan.trials[0].kind).exists()
     going.join(timeout=60)

@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from cytobench.cli_options import JSON_OPTION, OUT_OPTION, SET_OPTIONS, as_typed, decorated, names, pairs, set_options
+from cytobench.cli_options import (
+    AWKWARD_OPTIONS,
+    JSON_OPTION,
+    OUT_OPTION,
+    SET_OPTIONS,
+    as_typed,
+    decorated,
+    names,
+    pairs,
+    set_options,
+)
 
 
 @click.command()
@@ -26,6 +36,7 @@ from cytobench.cli_options import JSON_OPTION, OUT_OPTION, SET_OPTIONS, as_typed
 )
 @click.option("--classes", callback=names, metavar="A,B", help="Classes of the central cells.")
 @decorated(SET_OPTIONS[1:])
+@decorated(AWKWARD_OPTIONS)
 @click.option("--set", "settings", multiple=True, callback=pairs, metavar="KEY=VALUE", help="As level.number=[3,8].")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds.")
 @OUT_OPTION

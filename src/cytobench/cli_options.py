@@ -65,10 +65,7 @@ GENERATOR_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--set", "settings", multiple=True, callback=pairs, metavar="KEY=VALUE", help="As training.epochs=20."
     ),
 )
-CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--classes", callback=names, metavar="A,B|common", help="Classes to keep; common: those of every set."
-    ),
+AWKWARD_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--duplicates", multiple=True, callback=pairs, metavar="[NAME=]together|first", help="Copies of a picture."
     ),
@@ -86,6 +83,12 @@ CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="[NAME=]refuse|drop|train|test",
         help="Classes too small to split.",
     ),
+)
+CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--classes", callback=names, metavar="A,B|common", help="Classes to keep; common: those of every set."
+    ),
+    *AWKWARD_OPTIONS,
     click.option(
         "--near",
         multiple=True,

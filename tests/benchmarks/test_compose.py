@@ -43,12 +43,12 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_distractors_alone_are_asked_to_be_lone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distractors_are_cut_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, bool] = {}
 
-    def told(*args: Any, lone: bool, **rest: Any) -> Any:
-        asked[args[2]] = lone
-        return cut_part(*args, lone=lone, **rest)
+    def told(*args: Any, distractors: bool, **rest: Any) -> Any:
+        asked[args[2]] = distractors
+        return cut_part(*args, distractors=distractors, **rest)
 
     monkeypatch.setattr(compose, "cut_part", told)
     composed(order(level="sparse", images=1), tmp_path / "scenes", tmp_path / "out")

@@ -96,13 +96,13 @@ def test_levels_show_the_same_cells_and_parts_share_none(three: Prepared) -> Non
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]  # noqa: PT018
 
 
-def test_of_what_lies_around_only_lone_cells_are_cut(
+def test_what_lies_around_is_cut_as_distractors(
     three: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, asked = of_kind(three, CutCells)[0], {}
 
     def cut(pictures: Any, labels: list[str], *others: Any, **how: Any) -> Any:
-        asked[labels[0]] = how["lone"]
+        asked[labels[0]] = how["distractors"]
         return library.cut(pictures, labels, *others, **how)
 
     monkeypatch.setattr(scenes, "cut", cut)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from cytobench.composers import library
 from cytobench.composers.library import Library, cut, matched
 from cytobench.composers.optics import transmittance
 from cytobench.datasets.phantom import SITES, draw
@@ -92,22 +93,41 @@ def test_edges_have_no_steps_where_a_neighbour_was_parted_off() -> None:
     assert softened >= 10
 
 
-def test_distractors_that_touch_others_are_left_out_where_there_are_others() -> None:
-    pictures = []
-    for beside in (200, 40, 200):
-        picture = Image.new("RGB", (160, 160), (245, 225, 200))
-        for x, colour in ((80 + beside, (190, 150, 150)), (80, (160, 110, 120))):
-            ImageDraw.Draw(picture).ellipse((x - 22, 58, x + 22, 102), fill=colour)
-        pictures.append(np.asarray(picture))
-    assert cut(pictures, ["a"] * 3, list("xyz"), diameter=20).names == ("x", "y", "z")
-    found = cut(pictures, ["a"] * 3, list("xyz"), diameter=20, lone=True)
-    assert found.names == ("x", "z")
+def _touched(by: int) -> np.ndarray:
+    """Return a cell with that many others at it."""
+    picture = Image.new("RGB", (160, 160), (245, 225, 200))
+    for x, y in ((120, 80), (80, 120), (40, 80))[:by]:
+        ImageDraw.Draw(picture).ellipse((x - 22, y - 22, x + 22, y + 22), fill=(190, 150, 150))
+    ImageDraw.Draw(picture).ellipse((58, 58, 102, 102), fill=(160, 110, 120))
+    return np.asarray(picture)
+
+
+def test_cells_that_touch_others_are_taken_until_there_are_enough_the_least_touched_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pictures = [_touched(by) for by in (3, 0, 1, 2)]
+    everything = cut(pictures, ["a"] * 4, list("wxyz"), diameter=20)
+    assert everything.names == ("w", "x", "y", "z")
+    assert not everything.left_out
+    monkeypatch.setattr(library, "ENOUGH", 3)
+    found = cut(pictures, ["a"] * 4, list("wxyz"), diameter=20)
+    assert found.names == ("x", "y", "z"), "in their order, without the one that three touch"
     assert found.left_out == {"touches others": 1}
-    assert cut(pictures[:2], ["a", "b"], list("xy"), diameter=20, lone=True).names == ("x", "y"), "b has none else"
-    assert cut(pictures, ["a"] * 3, list("xyz"), diameter=20, lone=True, most=2).names == ("x", "z")
-    many = cut([pictures[1]] * 5, ["a"] * 5, list("vwxyz"), diameter=20, lone=True, most=2)
-    assert many.names == ("v", "w")
-    assert many.left_out == {"touches others": 3}
+    monkeypatch.setattr(library, "ENOUGH_AROUND", 1)
+    assert cut(pictures, ["a"] * 4, list("wxyz"), diameter=20, distractors=True).names == ("x",)
+    assert cut(pictures[2:], ["a", "b"], list("yz"), diameter=20, distractors=True).names == ("y", "z"), "of each class"
+    alone = [pictures[1]] * 3
+    assert cut(alone, ["a"] * 3, list("xyz"), diameter=20, distractors=True).names == ("x", "y", "z"), "none touches"
+
+
+def test_more_pictures_are_looked_at_than_are_wanted() -> None:
+    touched, alone = _touched(2), _touched(0)
+    found = cut([touched, touched, alone, alone], ["a"] * 4, list("wxyz"), diameter=20, most=2)
+    assert found.names == ("y", "z")
+    assert found.left_out == {"touches others": 2}
+    late = cut([touched] * 5 + [alone], ["a"] * 6, list("uvwxyz"), diameter=20, most=1)
+    assert late.names == ("u",), "five times as many are, no more"
+    assert late.left_out == {"touches others": 4}
 
 
 def test_nothing_to_cut_is_a_clear_fault() -> None:
@@ -150,3 +170,18 @@ def test_distractors_take_the_stain_of_what_lies_around_the_cells(white: Library
     assert np.median(now.dense[now.masks], axis=0) == pytest.approx(white.around, rel=0.05)
     alone = white._replace(around=np.full(3, np.nan, np.float32))
     assert matched(pale, alone) is pale
+
+
+def test_distractors_of_one_class_have_one_hue_and_their_own_density(red: Library, white: Library) -> None:
+    tints = np.linspace(0.7, 1.3, len(red.names), dtype=np.float32)
+    motley = red._replace(dense=red.dense * np.stack([tints, np.ones_like(tints), 1 / tints], axis=1)[:, None, None])
+    now = matched(motley, white)
+
+    def hues(one: Library) -> np.ndarray:
+        own = np.array([np.median(dense[mask], axis=0) for dense, mask in zip(one.dense, one.masks, strict=True)])
+        return np.asarray(own / np.linalg.norm(own, axis=1, keepdims=True))
+
+    assert hues(motley).std(axis=0).max() > 0.05
+    assert hues(now).std(axis=0).max() < 0.01
+    before, after = (np.array([one.dense[i][one.masks[i]].mean() for i in range(len(tints))]) for one in (red, now))
+    assert np.corrcoef(before, after)[0, 1] > 0.9

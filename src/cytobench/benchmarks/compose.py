@@ -255,8 +255,10 @@ def _part_of(one: FoundSet, composition: Composition) -> pd.DataFrame:
 def _library(one: FoundSet, table: pd.DataFrame, composition: Composition, diameter: float) -> Library:
     crops, pixels = composition.crops, read_pixels(composition.context.folder(one.step.reference))
     seed = seed_for(composition.order.seed, "cells", one.name)
-    lone = one is composition.distractors
-    library = cut_part(pixels, table, one.name, diameter=diameter, seed=seed, most=crops.per_class, lone=lone)
+    distractors = one is composition.distractors
+    library = cut_part(
+        pixels, table, one.name, diameter=diameter, seed=seed, most=crops.per_class, distractors=distractors
+    )
     if library.enlarged > 1.1:
         say(
             f"note: {one.name}: its cells are enlarged {library.enlarged:.1f} times; `--set crops.size=…` takes "

@@ -1,8 +1,10 @@
 """Cells cut from pictures, at the size that they will have in scenes."""
 
+import heapq
 from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from cytobench.composers.grain import Grain, measured
 from cytobench.composers.optics import DARKEST, WHITE, density, transmittance
 from cytobench.composers.segmentation import Segmented, segment
 from cytobench.errors import DataFault
@@ -28,6 +31,14 @@ LOOKED_AT = 30
 """Pictures of a class that tell this."""
 CONTACT = 0.08
 """Share of its outline from which on a cell is said to touch others."""
+ENOUGH, ENOUGH_AROUND = 100, 20
+"""Cells of a class from which on none is taken that touches others; the same of distractors."""
+LOOKED_OVER = 5
+"""Times as many pictures of a class are looked at as cells are wanted, for those that touch the least."""
+FLAT, AWAY = 0.25, 3.0
+"""Octaves of the three colours together below which a pixel may be background; pixels it is away from all others."""
+GRAINS = 64
+"""Pictures that tell how uneven the background is."""
 OUTSIZE = 2.0
 """Cells wider than so many median diameters are clumps."""
 
@@ -54,8 +65,8 @@ class Library(NamedTuple):
     """(N,): id of the picture that each was cut from."""
     background: NDArray[np.float32]
     """(3,): light without a cell, 0 to 255: the median over the pictures."""
-    grain: float
-    """Standard deviation of that light from pixel to pixel, octaves, as it is at this scale."""
+    grain: Grain
+    """How uneven that light is, at this scale."""
     around: NDArray[np.float32]
     """(3,): density of what lies around the cells in their pictures, octaves; NaN where nothing does."""
     enlarged: float
@@ -84,27 +95,30 @@ def cut(
     *,
     diameter: float,
     most: int = 0,
-    lone: bool = False,
+    distractors: bool = False,
     tick: Callable[[], None] = lambda: None,
 ) -> Library:
     """Cut out the central cell of every picture and bring all to a common scale.
+
+    Cells that touch others, and may have kept a sliver of them, are taken only until their class has ``ENOUGH``, those
+    that touch the least first.
 
     Args:
         pictures: (H, W, 3) each, all of one magnification.
         labels: Class of each.
         names: Id of each.
         diameter: What the median cell's diameter will be, pixels.
-        most: Cells of each class that are kept, the first ones that can be used; 0 keeps all.
-        lone: Leave out what touches others, in every class that has cells that do not: for distractors, which no hue
-            tells from one another.
+        most: Cells of each class that are kept; 0 keeps all.
+        distractors: Of which fewer are enough, and which no hue tells from one another.
         tick: Called for every picture.
 
     Raises:
         DataFault: No cell of some class could be cut out.
     """
     left_out: Counter[str] = Counter()
-    alike = {} if lone else _alike(pictures, labels)
-    kept = _without_clumps(_usable(pictures, labels, names, alike, most, lone, left_out, tick), left_out)
+    alike = {} if distractors else _alike(pictures, labels)
+    enough = ENOUGH_AROUND if distractors else ENOUGH
+    kept = _without_clumps(_usable(pictures, labels, names, alike, most, enough, left_out, tick), left_out)
     without = sorted(set(labels) - {one.label for one in kept})
     if without or not kept:
         raise DataFault(
@@ -123,7 +137,7 @@ def cut(
         tuple(one.label for one in kept),
         tuple(one.name for one in kept),
         background=np.median([one.found.background for one in kept], axis=0).astype(np.float32),
-        grain=_grain(kept, scale),
+        grain=measured(_empty(kept[:GRAINS], scale)),
         around=_around([one.found.around for one in kept]),
         enlarged=scale,
         alike=alike,
@@ -136,13 +150,28 @@ def matched(distractors: Library, cells: Library) -> Library:
     """Return distractors in the stain of the cells' pictures.
 
     What lies around the cells there (red cells, mostly) tells how strong it is: the distractors' densities are
-    multiplied, colour by colour, until their median is the same. Where nothing lies around, they stay as they are.
+    multiplied, colour by colour, until their median is the same. Every one is given the median hue of its class, since
+    cells of one film do not differ in it; how dense it is stays its own. Where nothing lies around, they stay as they
+    are.
     """
     if np.isnan(cells.around).any():
         return distractors
     own = np.median(distractors.dense[distractors.masks], axis=0)
     strength = np.clip(cells.around / np.maximum(own, 0.02), 1 / 3, 3)
-    return distractors._replace(dense=np.clip(distractors.dense * strength, 0, DARKEST))
+    tints = _tints(distractors)[:, None, None]
+    return distractors._replace(dense=np.clip(distractors.dense * strength * tints, 0, DARKEST))
+
+
+def _tints(library: Library) -> NDArray[np.float32]:
+    """Return by what the densities of every cell (N, 3) are multiplied to give it the hue of its class."""
+    medians = [np.median(dense[mask], axis=0) for dense, mask in zip(library.dense, library.masks, strict=True)]
+    own = np.maximum(np.array(medians, np.float32), 0.02)
+    hues = own / np.linalg.norm(own, axis=1, keepdims=True)
+    labels, tints = np.array(library.labels), np.ones_like(hues)
+    for label in dict.fromkeys(library.labels):
+        like = np.median(hues[labels == label], axis=0)
+        tints[labels == label] = like / np.linalg.norm(like) / hues[labels == label]
+    return np.asarray(np.clip(tints, 1 / 2, 2), np.float32)
 
 
 def _alike(pictures: Pictures, labels: Sequence[str]) -> dict[str, float]:
@@ -162,31 +191,32 @@ def _usable(
     names: Sequence[str],
     alike: dict[str, float],
     most: int,
-    lone: bool,
+    enough: int,
     left_out: Counter[str],
     tick: Callable[[], None],
 ) -> list[_Kept]:
     """Return the cells that can be used; what else there is is counted by reason."""
-    kept: list[_Kept] = []
-    spare: dict[str, list[_Kept]] = {}
-    counts: Counter[str] = Counter()
-    for picture, label, name in zip(pictures, labels, names, strict=True):
+    lone: dict[str, list[tuple[int, _Kept]]] = {label: [] for label in labels}
+    touching: dict[str, list[tuple[float, int, _Kept]]] = {label: [] for label in labels}  # heaps, the worst first
+    looked: Counter[str] = Counter()
+    for place, (picture, label, name) in enumerate(zip(pictures, labels, names, strict=True)):
         tick()
-        if most and counts[label] == most:
+        if most and (len(lone[label]) == most or looked[label] == most * LOOKED_OVER):
             continue
+        looked[label] += 1
         one = _Kept(picture, segment(picture, by_hue=alike.get(label, 1) < SAME_HUE), label, name)
         if one.found.fault:
             left_out[one.found.fault] += 1
-        elif lone and one.found.contact > CONTACT:
-            spare.setdefault(label, []).append(one)
+        elif one.found.contact <= CONTACT:
+            lone[label].append((place, one))
         else:
-            kept.append(one)
-            counts[label] += 1
-    for label, touching in spare.items():
-        taken = touching[: most or None] if not counts[label] else []
-        kept += taken
-        left_out.update({"touches others": len(touching) - len(taken)} if len(touching) > len(taken) else {})
-    return kept
+            heapq.heappush(touching[label], (-one.found.contact, -place, one))
+        wanted = max(min(enough, most or enough) - len(lone[label]), 0)
+        while len(touching[label]) > wanted:
+            heapq.heappop(touching[label])
+            left_out["touches others"] += 1
+    kept = [*chain(*lone.values()), *((-place, one) for heap in touching.values() for _, place, one in heap)]
+    return [one for _, one in sorted(kept, key=itemgetter(0))]
 
 
 def _without_clumps(kept: list[_Kept], left_out: Counter[str]) -> list[_Kept]:
@@ -266,13 +296,10 @@ def _squared(one: Cutout, side: int) -> Cutout:
     return Cutout(np.pad(one.dense, [*around, (0, 0)]), np.pad(one.mask, around))
 
 
-def _grain(kept: Sequence[_Kept], scale: float) -> float:
-    """Return how uneven the empty background is from pixel to pixel, octaves: the median over the pictures."""
-    found = []
-    for one in kept[:64]:
-        dense = density(one.picture, one.found.background).mean(axis=2)
-        fine = dense - ndimage.median_filter(dense, 5)
-        empty = fine[np.abs(dense) < 0.15]
-        if len(empty):
-            found.append(1.4826 * float(np.median(np.abs(empty))))
-    return float(np.median(found)) * min(scale, 1.0) if found else 0.0
+def _empty(kept: Iterable[_Kept], scale: float) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    """Yield the density of pictures at their final size, and where nothing but background is."""
+    for one in kept:
+        dense = density(one.picture, one.found.background)
+        far = ndimage.distance_transform_edt(ndimage.gaussian_filter(np.linalg.norm(dense, axis=2), 1) < FLAT) > AWAY
+        small = density(WHITE * _resized(transmittance(dense), min(scale, 1.0)), WHITE)
+        yield small, _resized(far.astype(np.float32)[:, :, None], min(scale, 1.0))[:, :, 0] > 0.99

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from cytobench.composers.grain import Grain, grown
 from cytobench.composers.levels import MOST_CELLS
 from cytobench.composers.library import Library
 from cytobench.composers.optics import DARKEST
@@ -72,17 +73,15 @@ def sheets(libraries: Sequence[Library], stock_side: int) -> tuple[Sheet, ...]:
     return tuple(found)
 
 
-def backdrop(colour: NDArray[np.float32], grain: float, size: int, seed: int) -> NDArray[np.float32]:
+def backdrop(colour: NDArray[np.float32], grain: Grain, size: int, seed: int) -> NDArray[np.float32]:
     """Return the static background (S + ``ROAM``, S + ``ROAM``, 4), 0 to 255, the last lane 0.
 
-    One colour, with the unevenness of a camera; every scene of S pixels is put before a part of it, so that two of
+    One colour, as uneven as in the cells' pictures; every scene of S pixels is put before a part of it, so that two of
     them hardly ever show the same grain.
     """
     side = size + ROAM
-    noise = np.random.default_rng(seed).normal(size=(side, side, 3))
-    soft = ndimage.gaussian_filter(noise, (0.6, 0.6, 0), mode="wrap")
     light = np.zeros((side, side, LANES), np.float32)
-    light[..., :3] = np.clip(colour * np.exp2(grain * soft / soft.std()), 0, 255)
+    light[..., :3] = np.clip(colour * np.exp2(grown(grain, side, seed)), 0, 255)
     return light
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from cytobench.composers.library import Library
 from cytobench.store import atomic, read_json, write_json
 
-ARRAYS = ("dense", "masks", "background", "around")
+ARRAYS = ("dense", "masks", "background", "grain", "around")
 
 
 def put(folder: Path, name: str, library: Library) -> None:

@@ -117,7 +117,7 @@ class CutCells(RunStep):
             pixels = read_pixels(context.folder(self.inputs[f"{role} images"]))
             what, seed = f"{name}, {self.part}", seed_for(self.seed, "cells", name)
             diameter = optics.pixels(diameter)
-            library = cut_part(pixels, table, what, diameter=diameter, seed=seed, lone=role == AROUND)
+            library = cut_part(pixels, table, what, diameter=diameter, seed=seed, distractors=role == AROUND)
             shelf.put(folder, role, library)
             shown = table.set_index("id").loc[list(dict.fromkeys(library.names))].reset_index()
             used.append(shown[["id", "label", "group", "pixel_sha256", "generator_run"]].assign(set=name))
@@ -132,7 +132,7 @@ def cut_part(
     diameter: float,
     seed: int,
     most: int = 0,
-    lone: bool = False,
+    distractors: bool = False,
 ) -> Library:
     """Return the cells of some pictures of a set, with progress, and say what could not be cut out.
 
@@ -143,7 +143,7 @@ def cut_part(
         diameter: What the median cell's diameter will be, pixels.
         seed: Of the order in which they are taken.
         most: Cells of each class that are kept; 0 keeps all.
-        lone: Leave out what touches others, in every class that has cells that do not; red cells abound.
+        distractors: They are to lie around other cells.
 
     Raises:
         DataFault: A class without a cell that can be cut out.
@@ -152,7 +152,7 @@ def cut_part(
     pictures = [pixels[row] for row in table["row"].astype(int)]
     with task(f"cut cells out of {what}", len(table)) as work:
         library = cut(
-            pictures, list(table["label"]), list(table["id"]), diameter=diameter, most=most, lone=lone,
+            pictures, list(table["label"]), list(table["id"]), diameter=diameter, most=most, distractors=distractors,
             tick=work.advance,
         )  # fmt: skip
     out = ", ".join(f"{count} {why}" for why, count in library.left_out.items())

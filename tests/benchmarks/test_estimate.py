@@ -35,3 +35,8 @@ def test_the_time_of_a_training_follows_the_images_of_its_epochs(order: MakeOrde
 def test_the_sizes_of_a_limited_set_are_those_that_its_split_will_have(order: MakeOrder, tmp_path: Path) -> None:
     asked = order(generators=(), protocol="same-dataset", settings={"train_per_class": "3"})
     assert _estimate(asked, tmp_path)[0] == (6, 2, 6)
+
+
+def test_a_starved_class_is_counted_as_such(order: MakeOrder, tmp_path: Path) -> None:
+    asked = order(generators=(), protocol="same-dataset", settings={"train_of_class.a": "3"})
+    assert _estimate(asked, tmp_path)[0] == (9 + 3, 3 + 1, 6)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cytobench.benchmarks.resolution import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
 from cytobench.benchmarks.steps.sets import DrawImages
-from cytobench.datasets.splits import SPLITS
+from cytobench.datasets.splits import SPLITS, selection_limit
 from cytobench.progress import say
 
 
@@ -79,5 +79,5 @@ def _of_class(spec: RunSpec, label: str, parts: Mapping[str, int]) -> _Counts:
     )
     most = spec.train_of_class.get(label, spec.train_per_class)
     if most:
-        train, val = min(train, most), min(val, max(1, most // 3))
+        train, val = min(train, most), min(val, selection_limit(most))
     return _Counts(train, train + val + test)

@@ -118,6 +118,11 @@ def make_split(table: pd.DataFrame, step: SplitStep, near: Mapping[str, str] | N
     return Split(table.drop(columns="near"), tuple(notes))
 
 
+def selection_limit(most: int) -> int:
+    """Return how many images of a class are kept to select with, where so many are kept to train with: a third."""
+    return max(1, most // 3)
+
+
 def starved(table: pd.DataFrame, limits: Mapping[str, int], seed: int) -> pd.DataFrame:
     """Return a table with at most so many rows of each class, chosen by seed.
 
@@ -177,7 +182,7 @@ def _starved(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataF
         )
     seed = seed_for(step.seed, "train_per_class")
     most = {label: step.train_of_class.get(label, step.train_per_class) or len(table) for label in step.classes}
-    limits = {"train": most, "val": {label: max(1, count // 3) for label, count in most.items()}}
+    limits = {"train": most, "val": {label: selection_limit(count) for label, count in most.items()}}
     parts = {part: table[table["split"] == part] for part in SPLITS}
     kept = pd.concat([starved(rows, limits[part], seed) if part in limits else rows for part, rows in parts.items()])
     kept = kept.sort_index().reset_index(drop=True)

@@ -83,12 +83,6 @@ AWKWARD_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="[NAME=]refuse|drop|train|test",
         help="Classes too small to split.",
     ),
-)
-CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option(
-        "--classes", callback=names, metavar="A,B|common", help="Classes to keep; common: those of every set."
-    ),
-    *AWKWARD_OPTIONS,
     click.option(
         "--near",
         multiple=True,
@@ -97,6 +91,12 @@ CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Near-copies of a picture in two parts.",
     ),
     click.option("--strict", is_flag=True, help="Refuse near-copies in two parts: --near refuse."),
+)
+CHOICE_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--classes", callback=names, metavar="A,B|common", help="Classes to keep; common: those of every set."
+    ),
+    *AWKWARD_OPTIONS,
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Root of all seeds."),
 )
 EXTRACTOR_OPTION = click.option(

@@ -15,7 +15,7 @@ from cytobench.benchmarks.steps.scenes import cut_part
 from cytobench.datasets.decode import decode, drawn_png
 from cytobench.datasets.imageset import read_table
 from cytobench.datasets.phantom import SITES, draw
-from cytobench.errors import IntegrityFault, Interrupted, UsageFault
+from cytobench.errors import DataFault, IntegrityFault, Interrupted, UsageFault
 from cytobench.progress import Task
 from cytobench.store import DONE, listing, read_json
 
@@ -237,3 +237,32 @@ def test_the_door_plans_and_composes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     made = CliRunner().invoke(commands, words, catch_exceptions=False)
     assert json.loads(made.stdout)["images"] == 2
     assert (tmp_path / "scenes" / DONE).exists()
+
+
+@pytest.mark.fault(19)
+def test_choices_about_awkward_cells_are_taken_said_and_kept(tmp_path: Path) -> None:
+    """What the faults advise can be done here, too; a class that is left out makes no scene and is not counted."""
+    from click.testing import CliRunner
+
+    from cytobench.cli import commands
+
+    root = tmp_path / "cells"
+    for label, count in (("lymphocyte", 12), ("monocyte", 12), ("basophil", 3)):
+        (root / label).mkdir(parents=True)
+        for number, image in enumerate(draw(label, list(range(count)), site=SITES["a"], size=64, seed=7).images):
+            Image.fromarray(image).save(root / label / f"{number}.png")
+    (root / "monocyte" / "again.png").write_bytes((root / "monocyte" / "0.png").read_bytes())
+    words = ["compose", "--cells", f"mine={root}", "--to", str(tmp_path / "scenes"), "--images", "2", "--json"]
+    words += ["--image-size", "48", "--level", "0", "--set", "crops.size=64", "--out", str(tmp_path / "out")]
+    with pytest.raises(DataFault) as refused:
+        CliRunner().invoke(commands, words, catch_exceptions=False)
+    assert "--rare drop" in refused.value.fix
+    made = CliRunner().invoke(commands, [*words, "--rare", "drop", "--duplicates", "first"], catch_exceptions=False)
+    assert json.loads(made.stdout)["classes"] == ["lymphocyte", "monocyte"]
+    assert json.loads(made.stdout)["images"] == len(list((tmp_path / "scenes" / "images").rglob("*.png"))) == 4
+    kept = read_json(tmp_path / "scenes" / scene_folder.FACTS)["notes"]
+    assert any("basophil (3); left out (--rare drop)" in note for note in kept)
+    assert any("1 copies of 1 pictures left out" in note for note in kept)
+    assert all(note in made.stderr for note in kept)
+    again = CliRunner().invoke(commands, [*words, "--rare", "drop", "--duplicates", "first"], catch_exceptions=False)
+    assert json.loads(again.stdout) == json.loads(made.stdout)

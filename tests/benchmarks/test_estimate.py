@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cytobench.benchmarks.estimate import Estimate, Sizes
+from cytobench.benchmarks.lookup import Data
 from cytobench.benchmarks.order import Order
 from cytobench.benchmarks.run import prepare
 
@@ -40,3 +41,23 @@ def test_the_sizes_of_a_limited_set_are_those_that_its_split_will_have(order: Ma
 def test_a_starved_class_is_counted_as_such(order: MakeOrder, tmp_path: Path) -> None:
     asked = order(generators=(), protocol="same-dataset", settings={"train_of_class.a": "3"})
     assert _estimate(asked, tmp_path)[0] == (9 + 3, 3 + 1, 6)
+
+
+def test_folds_given_parts_and_merged_classes_of_drawn_sets_are_counted(
+    order: MakeOrder, make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folded = order(generators=(), protocol="same-dataset", fold="1/5")
+    assert _estimate(folded, tmp_path / "folds")[0] == (18, 6, 6)
+    ten = order(generators=(), protocol="same-dataset", fold="1/10")
+    assert _estimate(ten, tmp_path / "ten")[0] == (24, 3, 3)
+    root = make_folder({"a": 10, "b": 10}, "given", size=16)
+    rows = [f"{file.relative_to(root)},{file.parent.name},test" for file in sorted(root.rglob("*.png"))]
+    parts = [*(row.replace(",test", ",train") for row in rows[::2]), *rows[1::4], *(r[:-4] + "val" for r in rows[3::4])]
+    (tmp_path / "given.csv").write_text("path,label,split\n" + "\n".join(parts))
+    given = Data(name="given", path=str(root), manifest=str(tmp_path / "given.csv"))
+    assert _estimate(order(generators=(), protocol="same-dataset", data=(given,)), tmp_path / "given")[0] == (10, 5, 5)
+    merged = order(
+        generators=(), protocol="same-dataset", data=(Data(name="phantom-a"),), classes=("lymphocyte", "monocyte"),
+        label_map={"phantom-a": "basophil:monocyte"}, settings={"drawn_per_class": "10"},
+    )  # fmt: skip
+    assert _estimate(merged, tmp_path / "merged")[0] == (12 + 6, 4 + 2, 4 + 2)

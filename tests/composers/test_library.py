@@ -108,6 +108,7 @@ def test_cells_that_touch_others_are_taken_until_there_are_enough_the_least_touc
     pictures = [_touched(by) for by in (3, 0, 1, 2)]
     everything = cut(pictures, ["a"] * 4, list("wxyz"), diameter=20)
     assert everything.names == ("w", "x", "y", "z")
+    assert everything.touching == {"a": 3}
     assert not everything.left_out
     monkeypatch.setattr(library, "ENOUGH", 3)
     found = cut(pictures, ["a"] * 4, list("wxyz"), diameter=20)
@@ -125,6 +126,8 @@ def test_more_pictures_are_looked_at_than_are_wanted() -> None:
     found = cut([touched, touched, alone, alone], ["a"] * 4, list("wxyz"), diameter=20, most=2)
     assert found.names == ("y", "z")
     assert found.left_out == {"touches others": 2}
+    blank = np.full_like(alone, 230)
+    assert cut([blank] * 9 + [alone], ["a"] * 10, list("qrstuvwxyz"), diameter=20, most=1).names == ("z",)
     late = cut([touched] * 5 + [alone], ["a"] * 6, list("uvwxyz"), diameter=20, most=1)
     assert late.names == ("u",), "five times as many are, no more"
     assert late.left_out == {"touches others": 4}
@@ -181,6 +184,7 @@ def test_distractors_of_one_class_have_one_hue_and_their_own_density(red: Librar
         own = np.array([np.median(dense[mask], axis=0) for dense, mask in zip(one.dense, one.masks, strict=True)])
         return np.asarray(own / np.linalg.norm(own, axis=1, keepdims=True))
 
+    assert np.median(now.dense[now.masks], axis=0) == pytest.approx(white.around, rel=0.05)
     assert hues(motley).std(axis=0).max() > 0.05
     assert hues(now).std(axis=0).max() < 0.01
     before, after = (np.array([one.dense[i][one.masks[i]].mean() for i in range(len(tints))]) for one in (red, now))

@@ -4,6 +4,7 @@ The cells come from one part of the same frozen split that a run would use, so t
 test on never share a cell.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -21,13 +22,14 @@ from cytobench.benchmarks.spec import Frozen, fitted
 from cytobench.benchmarks.steps.ancestry import told_of
 from cytobench.benchmarks.steps.near import FindNear
 from cytobench.benchmarks.steps.scenes import cut_part
-from cytobench.benchmarks.steps.sets import FreezeSplit, ReadImages
+from cytobench.benchmarks.steps.sets import SPLIT, FreezeSplit, ReadImages
 from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.code_version import code_version
 from cytobench.composers.composer import Composer, Optics
 from cytobench.composers.levels import Level, level_of
 from cytobench.composers.library import Library
 from cytobench.datasets.assignment import assign
+from cytobench.datasets.awkward import without_contradictions, without_copies
 from cytobench.datasets.drawn import as_drawn
 from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table
 from cytobench.datasets.made import TOLD
@@ -43,6 +45,7 @@ from cytobench.store import (
     disk_faults,
     free_bytes,
     is_whole,
+    read_json,
 )
 
 RATIOS = (0.6, 0.2, 0.2)  # of train, val and test, as in the shipped protocols
@@ -120,6 +123,7 @@ def prepare(order: ComposeOrder, *, to: Path, out: Path) -> Composition:
         {
             "split": split.reference, "distractors": [one.reference for one in others],
             "labels": distractors.labels if distractors else {},
+            "choices": distractors.choices.model_dump() if distractors else {},
             "level": level.model_dump(mode="json"), "optics": optics.model_dump(mode="json"),
             "crops": crops.model_dump(mode="json"), "part": order.part, "images": order.images, "seed": order.seed,
             "code": code_version("cytobench.benchmarks.compose"),
@@ -154,20 +158,27 @@ def compose(composition: Composition, *, command: str) -> dict[str, Any]:
         Interrupted: A stop was asked for; repeating the command goes on.
         CytobenchError: Bad data, a leak, no disk, scenes that can't be made as the level wants them.
     """
-    context, to, order = composition.context, composition.to, composition.order
-    classes = composition.split.classes
-    told = {"folder": str(to), "images": order.images * len(classes), "classes": list(classes)}
+    context, to = composition.context, composition.to
     if is_whole(to):
-        return told
+        return _told(composition, read_json(to / scene_folder.FACTS)["classes"])
     with interrupts.deferred(), disk_faults(to):
         lost = registry.load("executor", "local")(composition.plan, context)
         if lost:
             raise TrialFault(f"nothing was composed: {next(iter(lost.values()))}")
+        notes = read_json(context.folder(composition.split.reference) / SPLIT)["notes"]
+        for note in notes:
+            say(f"note: {composition.cells.name}: {note}")
         composer, origins = _composer(composition)
         runs = sorted(set(origins["generator_run"]) - {""})
         seen = [pd.DataFrame(columns=list(TOLD), dtype=str), *(told_of(context, run) for run in runs)]
-        scene_folder.fill(composition, composer, origins, pd.concat(seen), command=command)
-    return told
+        scene_folder.fill(composition, composer, origins, pd.concat(seen), command=command, notes=notes)
+    return _told(composition, composer.classes)
+
+
+def _told(composition: Composition, classes: Sequence[str]) -> dict[str, Any]:
+    return {
+        "folder": str(composition.to), "images": composition.order.images * len(classes), "classes": sorted(classes),
+    }  # fmt: skip
 
 
 def _settings(order: ComposeOrder) -> tuple[Level, Optics, Crops]:
@@ -244,6 +255,10 @@ def _part_of(one: FoundSet, composition: Composition) -> pd.DataFrame:
     table = read_table(composition.context.folder(one.step.reference) / TABLE)
     table["label"] = [one.labels.get(label, label) for label in table["label"]]
     table = table[table["label"] != ""].reset_index(drop=True)
+    table, said = without_contradictions(table, table["label"].unique(), one.choices.contradictions)
+    table, also = without_copies(table, one.choices.duplicates)
+    for note in (*said, *also):
+        say(f"note: {one.name}: {note}")
     if not (table["split"] != "").all():
         table["split"] = assign(table, SPLITS, RATIOS, seed_for(composition.order.seed, "split", one.name))
     part = table[table["split"] == composition.order.part]

@@ -4,13 +4,9 @@
 partition has, as publications count; one that is fitted once per class shares the steps evenly among its classes.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
+from cytobench.benchmarks.counts import Counts, listed, of_class
 from cytobench.benchmarks.resolution import Resolved
-from cytobench.benchmarks.spec import GeneratorSpec, RunSpec
-from cytobench.benchmarks.steps.sets import DrawImages
-from cytobench.datasets.splits import SPLITS, selection_limit
+from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.progress import say
 
 
@@ -34,50 +30,27 @@ def learned_images(resolved: Resolved, one: GeneratorSpec) -> int:
 
     By what is listed, before copies are left out; where no split is given, by its shares.
     """
-    spec = resolved.spec
-    of_class = [_of_class(spec, label, parts) for label, parts in _listed(resolved, one).items()]
-    found = sum(counts.whole if one.learned_from == "everything" else counts.train for counts in of_class)
+    counts = _counts(resolved, one)
+    found = sum(sum(each) if one.learned_from == "everything" else each.train for each in counts)
     found = found / 2 if one.learned_from == "half" else found
     return round(min(found, len(one.only)) if one.only else found)
 
 
-def _listed(resolved: Resolved, one: GeneratorSpec) -> dict[str, dict[str, int]]:
-    """Return the images of each class and part of the set that a generator learns from; the part may be empty."""
+def _counts(resolved: Resolved, one: GeneratorSpec) -> list[Counts]:
+    """Return the images of each class of the set that a generator learns from."""
     spec, scenery = resolved.spec, resolved.spec.scenery
     source = next((each for each in spec.sets if each.name == one.trained_on), scenery.around if scenery else None)
     assert source is not None  # a generator learns from a set of the run or from what lies around its cells
     step = resolved.images.get(source.name, resolved.around)
-    classes = spec.classes if source in spec.sets or scenery is None else scenery.classes
-    if isinstance(step, DrawImages):
-        return {label: {"": step.per_class} for label in classes}
     assert step is not None
-    found: dict[str, dict[str, int]] = {label: {} for label in classes}
-    for entry in resolved.surveys[step.key].listing.entries:
-        parts = found.get(source.labels.get(entry.label, entry.label))
-        if parts is not None:
-            parts[entry.split] = parts.get(entry.split, 0) + 1
-    return found
-
-
-class _Counts(NamedTuple):
-    """Images of a class."""
-
-    train: float
-    whole: float
-    """All parts."""
-
-
-def _of_class(spec: RunSpec, label: str, parts: Mapping[str, int]) -> _Counts:
-    """Return the images of a class, after a limit on those to train with."""
-    total = sum(parts.values())
-    shares: tuple[float, ...] = spec.protocol.ratios
-    if spec.fold is not None:
-        shares = ((spec.fold.of - 2) / spec.fold.of, 1 / spec.fold.of, 1 / spec.fold.of)
-    given = not set(parts).isdisjoint(SPLITS)
-    train, val, test = (
-        parts.get(name, 0) if given else share * total for name, share in zip(SPLITS, shares, strict=True)
-    )
-    most = spec.train_of_class.get(label, spec.train_per_class)
-    if most:
-        train, val = min(train, most), min(val, selection_limit(most))
-    return _Counts(train, train + val + test)
+    classes = spec.classes if source in spec.sets or scenery is None else scenery.classes
+    found = listed(step, resolved.surveys.get(step.key), source.labels, classes)
+    return [
+        of_class(
+            parts,
+            ratios=spec.protocol.ratios,
+            fold=spec.fold,
+            most=spec.train_of_class.get(label, spec.train_per_class),
+        )
+        for label, parts in found.items()
+    ]

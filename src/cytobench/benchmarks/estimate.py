@@ -1,9 +1,9 @@
 """How long a plan takes and what it writes, from what was measured on this machine; nothing is guessed from a table."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cytobench.benchmarks.counts import listed, of_class
 from cytobench.benchmarks.plan import Plan
 from cytobench.benchmarks.steps.scenes import ComposeScenes
 from cytobench.benchmarks.steps.sets import DrawImages, FreezeSplit, ReadImages
@@ -11,7 +11,6 @@ from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import Train
-from cytobench.datasets.splits import selection_limit
 
 FORWARD_SHARE = 1 / 3  # of a training step's arithmetic: forward, against forward and twice that backward
 BYTES_PER_PIXEL = 3
@@ -79,24 +78,18 @@ class Estimate:
                 return Sizes(*map(step.images, Sizes._fields))
             if isinstance(step, FreezeSplit):
                 source = next(one for one in self._plan.steps if one.reference == step.inputs["images"])
-                of_class = [self._of_class(step, label, count) for label, count in self._used(source, step).items()]
-                return Sizes(*(round(sum(part)) for part in zip(*of_class, strict=True)))
+                found = listed(source, self._context.surveys.get(source.key), step.labels, step.classes)
+                counts = [
+                    of_class(
+                        parts,
+                        ratios=step.ratios,
+                        fold=step.fold,
+                        most=step.train_of_class.get(label, step.train_per_class),
+                    )
+                    for label, parts in found.items()
+                ]
+                return Sizes(*(round(sum(part)) for part in zip(*counts, strict=True)))
         return Sizes(0, 0, 0)
-
-    def _of_class(self, split: FreezeSplit, label: str, count: int) -> tuple[float, float, float]:
-        """Return the images of a class by part, after a limit on those to train with."""
-        train, val, test = (share * count for share in split.ratios)
-        if most := split.train_of_class.get(label, split.train_per_class):
-            train, val = min(train, most), min(val, selection_limit(most))
-        return train, val, test
-
-    def _used(self, source: RunStep, split: FreezeSplit) -> dict[str, int]:
-        """Return how many images of each class of a split a set has."""
-        survey = self._context.surveys.get(source.key)
-        if survey is None:
-            return dict.fromkeys(split.classes, self._images(source) // len(split.classes))
-        counts = Counter(split.labels.get(entry.label, entry.label) for entry in survey.listing.entries)
-        return {label: counts[label] for label in split.classes}
 
     def _images(self, step: RunStep) -> int:
         if isinstance(step, DrawImages):

@@ -1,6 +1,7 @@
 """The folder that composed scenes are written into: pictures, masks, boxes, a sheet and a card."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,13 @@ EXAMPLES = 8  # pictures of each class on the sheet
 
 
 def fill(
-    composition: "Composition", composer: Composer, origins: pd.DataFrame, seen: pd.DataFrame, *, command: str
+    composition: "Composition",
+    composer: Composer,
+    origins: pd.DataFrame,
+    seen: pd.DataFrame,
+    *,
+    command: str,
+    notes: Sequence[str],
 ) -> None:
     """Write the folder of a composition; what an earlier attempt wrote whole is kept.
 
@@ -40,13 +47,14 @@ def fill(
         origins: The cells that it uses.
         seen: What was used to draw these, where generators did.
         command: As typed.
+        notes: What was decided about the cells' set.
     """
     to = composition.to
     if (to / DONE).exists():  # finished once and damaged since: no picture can be trusted
         for folder in (PICTURES, MASKS):
             shutil.rmtree(to / folder, ignore_errors=True)
         (to / DONE).unlink()
-    write_json(to / FACTS, facts(composition, command))
+    write_json(to / FACTS, facts(composition, command) | {"classes": sorted(composer.classes), "notes": list(notes)})
     sweep(to)
     _write_scenes(composition, composer)
     write_bytes(to / SHEET, _sheet(composition, composer))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from cytobench.composers.grain import Grain, measured
+from cytobench.composers.grain import EVEN, Grain, measured
 from cytobench.composers.optics import DARKEST, WHITE, density, transmittance
 from cytobench.composers.segmentation import Segmented, segment
 from cytobench.errors import DataFault
@@ -34,7 +34,7 @@ CONTACT = 0.08
 ENOUGH, ENOUGH_AROUND = 100, 20
 """Cells of a class from which on none is taken that touches others; the same of distractors."""
 LOOKED_OVER = 5
-"""Times as many pictures of a class are looked at as cells are wanted, for those that touch the least."""
+"""Times as many cells of a class are looked at as are wanted, for those that touch the least."""
 FLAT, AWAY = 0.25, 3.0
 """Octaves of the three colours together below which a pixel may be background; pixels it is away from all others."""
 GRAINS = 64
@@ -75,6 +75,8 @@ class Library(NamedTuple):
     """Share of what lies next to the nuclei of a class that has the hue of red cells, for the classes that tell it."""
     parted: int
     """Cells of classes where that is less than ``SAME_HUE`` that were parted by hue from red cells."""
+    touching: dict[str, int]
+    """Cells of each class that touch others and were taken all the same."""
     left_out: dict[str, int]
     """Pictures that could not be used, by reason."""
 
@@ -109,7 +111,7 @@ def cut(
         names: Id of each.
         diameter: What the median cell's diameter will be, pixels.
         most: Cells of each class that are kept; 0 keeps all.
-        distractors: Of which fewer are enough, and which no hue tells from one another.
+        distractors: Whether they are to lie around others: then fewer are enough, and no hue tells them apart.
         tick: Called for every picture.
 
     Raises:
@@ -137,11 +139,12 @@ def cut(
         tuple(one.label for one in kept),
         tuple(one.name for one in kept),
         background=np.median([one.found.background for one in kept], axis=0).astype(np.float32),
-        grain=measured(_empty(kept[:GRAINS], scale)),
+        grain=EVEN if distractors else measured(_fields(kept[:GRAINS], scale)),
         around=_around([one.found.around for one in kept]),
         enlarged=scale,
         alike=alike,
         parted=sum(one.found.parted for one in kept),
+        touching=dict(Counter(one.label for one in kept if one.found.contact > CONTACT)),
         left_out=dict(left_out),
     )
 
@@ -156,10 +159,9 @@ def matched(distractors: Library, cells: Library) -> Library:
     """
     if np.isnan(cells.around).any():
         return distractors
-    own = np.median(distractors.dense[distractors.masks], axis=0)
-    strength = np.clip(cells.around / np.maximum(own, 0.02), 1 / 3, 3)
-    tints = _tints(distractors)[:, None, None]
-    return distractors._replace(dense=np.clip(distractors.dense * strength * tints, 0, DARKEST))
+    tinted = distractors.dense * _tints(distractors)[:, None, None]
+    strength = np.clip(cells.around / np.maximum(np.median(tinted[distractors.masks], axis=0), 0.02), 1 / 3, 3)
+    return distractors._replace(dense=np.clip(tinted * strength, 0, DARKEST))
 
 
 def _tints(library: Library) -> NDArray[np.float32]:
@@ -198,16 +200,17 @@ def _usable(
     """Return the cells that can be used; what else there is is counted by reason."""
     lone: dict[str, list[tuple[int, _Kept]]] = {label: [] for label in labels}
     touching: dict[str, list[tuple[float, int, _Kept]]] = {label: [] for label in labels}  # heaps, the worst first
-    looked: Counter[str] = Counter()
+    usable: Counter[str] = Counter()
     for place, (picture, label, name) in enumerate(zip(pictures, labels, names, strict=True)):
         tick()
-        if most and (len(lone[label]) == most or looked[label] == most * LOOKED_OVER):
+        if most and (len(lone[label]) == most or usable[label] == most * LOOKED_OVER):
             continue
-        looked[label] += 1
         one = _Kept(picture, segment(picture, by_hue=alike.get(label, 1) < SAME_HUE), label, name)
         if one.found.fault:
             left_out[one.found.fault] += 1
-        elif one.found.contact <= CONTACT:
+            continue
+        usable[label] += 1
+        if one.found.contact <= CONTACT:
             lone[label].append((place, one))
         else:
             heapq.heappush(touching[label], (-one.found.contact, -place, one))
@@ -296,10 +299,11 @@ def _squared(one: Cutout, side: int) -> Cutout:
     return Cutout(np.pad(one.dense, [*around, (0, 0)]), np.pad(one.mask, around))
 
 
-def _empty(kept: Iterable[_Kept], scale: float) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+def _fields(kept: Iterable[_Kept], scale: float) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     """Yield the density of pictures at their final size, and where nothing but background is."""
     for one in kept:
         dense = density(one.picture, one.found.background)
-        far = ndimage.distance_transform_edt(ndimage.gaussian_filter(np.linalg.norm(dense, axis=2), 1) < FLAT) > AWAY
-        small = density(WHITE * _resized(transmittance(dense), min(scale, 1.0)), WHITE)
-        yield small, _resized(far.astype(np.float32)[:, :, None], min(scale, 1.0))[:, :, 0] > 0.99
+        flat = np.linalg.norm(ndimage.gaussian_filter(dense, (1, 1, 0)), axis=2) < FLAT
+        empty = ndimage.distance_transform_edt(flat & ~one.found.mask & ~one.found.others) > AWAY
+        sized = density(WHITE * _resized(transmittance(dense), scale), WHITE)
+        yield sized, _resized(empty.astype(np.float32)[:, :, None], scale)[:, :, 0] > 0.99

@@ -17,7 +17,7 @@ from scipy import ndimage
 from cytobench.composers.grain import Grain, grown
 from cytobench.composers.levels import MOST_CELLS
 from cytobench.composers.library import Library
-from cytobench.composers.optics import DARKEST
+from cytobench.composers.optics import DARKEST, transmittance
 from cytobench.composers.placement import TURNS, Placed, turned
 
 LANES = 4
@@ -81,7 +81,7 @@ def backdrop(colour: NDArray[np.float32], grain: Grain, size: int, seed: int) ->
     """
     side = size + ROAM
     light = np.zeros((side, side, LANES), np.float32)
-    light[..., :3] = np.clip(colour * np.exp2(grown(grain, side, seed)), 0, 255)
+    light[..., :3] = np.clip(colour * transmittance(grown(grain, side, seed)), 0, 255)
     return light
 
 

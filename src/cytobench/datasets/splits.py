@@ -181,16 +181,19 @@ def _starved(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataF
             f"train_of_class names {unknown[0]!r}, which is no class here", fix=f"one of {', '.join(step.classes)}"
         )
     seed = seed_for(step.seed, "train_per_class")
-    most = {label: step.train_of_class.get(label, step.train_per_class) or len(table) for label in step.classes}
-    limits = {"train": most, "val": {label: selection_limit(count) for label, count in most.items()}}
+    limited = {label: most for label in step.classes if (most := step.train_of_class.get(label, step.train_per_class))}
+    every = dict.fromkeys(step.classes, len(table))
+    limits = {
+        "train": every | limited,
+        "val": every | {label: selection_limit(most) for label, most in limited.items()},
+    }
     parts = {part: table[table["split"] == part] for part in SPLITS}
     kept = pd.concat([starved(rows, limits[part], seed) if part in limits else rows for part, rows in parts.items()])
     kept = kept.sort_index().reset_index(drop=True)
-    told = sorted(set(most.values())) if step.train_of_class else [step.train_per_class]
     each = (
-        f"{told[0]} images per class"
-        if len(told) == 1
-        else ", ".join(f"{most[label]} of {label}" for label in step.classes)
+        f"{step.train_per_class} images per class"
+        if set(limited.values()) == {step.train_per_class}
+        else ", ".join(f"{most} of {label}" for label, most in limited.items())
     )
     notes.append(
         f"training on at most {each} (validation a third), chosen by seed: "

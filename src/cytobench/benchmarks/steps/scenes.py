@@ -143,7 +143,7 @@ def cut_part(
         diameter: What the median cell's diameter will be, pixels.
         seed: Of the order in which they are taken.
         most: Cells of each class that are kept; 0 keeps all.
-        distractors: They are to lie around other cells.
+        distractors: Whether they are to lie around others.
 
     Raises:
         DataFault: A class without a cell that can be cut out.
@@ -158,6 +158,9 @@ def cut_part(
     out = ", ".join(f"{count} {why}" for why, count in library.left_out.items())
     if out:
         say(f"note: {what}: {len(library.names)} cells; left out because the object in the middle {out}")
+    if library.touching:
+        told = ", ".join(f"{count} of {label}" for label, count in sorted(library.touching.items()))
+        say(f"note: {what}: cells that touch others and may show it, for want of better ones: {told}")
     if library.parted:
         say(f"note: {what}: {library.parted} cells touched red ones and were parted from them by their hue")
     alike = [f"{share:.0%} of {label}" for label, share in library.alike.items() if share >= SAME_HUE]

@@ -1,12 +1,15 @@
 """The unevenness of the background: measured between cells and grown again, it is what it was."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from cytobench.composers.grain import EVEN, grown, measured
+from cytobench.composers import library
+from cytobench.composers.grain import EVEN, Grain, grown, measured
 from cytobench.composers.library import cut
 from cytobench.composers.optics import density
 
@@ -115,6 +118,23 @@ def test_noisy_pictures_have_their_noise_and_enlarged_ones_are_enlarged_with_it(
     assert again.std() == pytest.approx(corners.std(), rel=0.3), "a little less: cells are brought to their size, too"
     wide = grown(cut(pictures, ["a"] * 8, names, diameter=111).grain, 128, seed=0)
     assert alike(wide, 1) > 0.5 + alike(again, 1)
+
+
+def test_a_few_large_pictures_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def counted(fields: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Grain:
+        looked.append(len(list(fields)))
+        return EVEN
+
+    picture = Image.new("RGB", (96, 96), (200, 190, 180))
+    ImageDraw.Draw(picture).ellipse((30, 30, 66, 66), fill=(90, 60, 110))
+    pictures, names = [np.asarray(picture)] * 5, list("vwxyz")
+    monkeypatch.setattr(library, "measured", counted)
+    for pixels in (5 * 96**2, 2 * 96**2, 1):
+        monkeypatch.setattr(library, "GRAIN_PIXELS", pixels)
+        cut(pictures, ["a"] * 5, names, diameter=37)
+    assert looked == [5, 2, 1]
 
 
 def test_distractors_tell_nothing_about_the_background() -> None:

@@ -37,8 +37,8 @@ LOOKED_OVER = 5
 """Times as many cells of a class are looked at as are wanted, for those that touch the least."""
 FLAT, AWAY = 0.25, 3.0
 """Octaves of the three colours together below which a pixel may be background; pixels it is away from all others."""
-GRAINS = 64
-"""Pictures that tell how uneven the background is."""
+GRAINS, GRAIN_PIXELS = 64, 4_000_000
+"""Pictures that tell how uneven the background is, at most; pixels of them from which on no more are looked at."""
 OUTSIZE = 2.0
 """Cells wider than so many median diameters are clumps."""
 
@@ -301,7 +301,11 @@ def _squared(one: Cutout, side: int) -> Cutout:
 
 def _fields(kept: Iterable[_Kept], scale: float) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
     """Yield the density of pictures at their final size, and where nothing but background is."""
+    seen = 0
     for one in kept:
+        if seen >= GRAIN_PIXELS:
+            return
+        seen += one.found.mask.size
         dense = density(one.picture, one.found.background)
         flat = np.linalg.norm(ndimage.gaussian_filter(dense, (1, 1, 0)), axis=2) < FLAT
         empty = ndimage.distance_transform_edt(flat & ~one.found.mask & ~one.found.others) > AWAY

@@ -182,7 +182,7 @@ def test_the_card_says_that_cells_come_from_photographs(tmp_path: Path) -> None:
     for cells, others, named in ((photographs, drawn, "photos"), (drawn, photographs, "photos"), (drawn, drawn, "")):
         data = (cells, others.model_copy(update={"name": "others"}) if others is cells else others)
         planned = compose.prepare(order(data=data, classes=()), to=tmp_path / "scenes", out=tmp_path / "out")
-        card = scene_folder.card(planned, "cytobench compose")
+        card = scene_folder.card(planned, planned.split.classes, "cytobench compose")
         assert ("No photographs" in card) is (not named)
         assert (f"cut out of photographs** of {named} (licence: unknown)" in card) is bool(named)
 
@@ -253,7 +253,13 @@ def test_choices_about_awkward_cells_are_taken_said_and_kept(tmp_path: Path) -> 
             Image.fromarray(image).save(root / label / f"{number}.png")
     (root / "monocyte" / "again.png").write_bytes((root / "monocyte" / "0.png").read_bytes())
     words = ["compose", "--cells", f"mine={root}", "--to", str(tmp_path / "scenes"), "--images", "2", "--json"]
-    words += ["--image-size", "48", "--level", "0", "--set", "crops.size=64", "--out", str(tmp_path / "out")]
+    words += ["--image-size", "48", "--level", "0.5", "--set", "crops.size=64", "--out", str(tmp_path / "out")]
+    red = tmp_path / "red" / "neutrophil"
+    red.mkdir(parents=True)
+    for number, image in enumerate(draw("neutrophil", list(range(12)), site=SITES["a"], size=64, seed=7).images):
+        Image.fromarray(image).save(red / f"{number}.png")
+    (red / "again.png").write_bytes((red / "0.png").read_bytes())
+    words += ["--distractors", f"red={red.parent}"]
     with pytest.raises(DataFault) as refused:
         CliRunner().invoke(commands, words, catch_exceptions=False)
     assert "--rare drop" in refused.value.fix
@@ -262,7 +268,10 @@ def test_choices_about_awkward_cells_are_taken_said_and_kept(tmp_path: Path) -> 
     assert json.loads(made.stdout)["images"] == len(list((tmp_path / "scenes" / "images").rglob("*.png"))) == 4
     kept = read_json(tmp_path / "scenes" / scene_folder.FACTS)["notes"]
     assert any("basophil (3); left out (--rare drop)" in note for note in kept)
-    assert any("1 copies of 1 pictures left out" in note for note in kept)
+    assert sum("1 copies of 1 pictures left out" in note for note in kept) == 2, "of the cells and of what lies around"
+    card = (tmp_path / "scenes" / scene_folder.CARD).read_text(encoding="utf-8")
+    assert card.count("4 scenes of 48") == 1
+    assert "basophil" not in card
     assert all(note in made.stderr for note in kept)
     again = CliRunner().invoke(commands, [*words, "--rare", "drop", "--duplicates", "first"], catch_exceptions=False)
     assert json.loads(again.stdout) == json.loads(made.stdout)

@@ -56,6 +56,9 @@ def test_folds_given_parts_and_merged_classes_of_drawn_sets_are_counted(
     (tmp_path / "given.csv").write_text("path,label,split\n" + "\n".join(parts))
     given = Data(name="given", path=str(root), manifest=str(tmp_path / "given.csv"))
     assert _estimate(order(generators=(), protocol="same-dataset", data=(given,)), tmp_path / "given")[0] == (10, 5, 5)
+    (tmp_path / "no-val.csv").write_text((tmp_path / "given.csv").read_text().replace(",val", ",train"))
+    lacking = given.model_copy(update={"manifest": str(tmp_path / "no-val.csv")})
+    assert _estimate(order(generators=(), protocol="same-dataset", data=(lacking,)), tmp_path / "none")[0] == (11, 4, 5)
     merged = order(
         generators=(), protocol="same-dataset", data=(Data(name="phantom-a"),), classes=("lymphocyte", "monocyte"),
         label_map={"phantom-a": "basophil:monocyte"}, settings={"drawn_per_class": "10"},

@@ -56,13 +56,25 @@ def test_a_light_that_changes_slowly_leaves_no_blotches() -> None:
         assert alike(again, lag) < 0.1
 
 
-@pytest.mark.parametrize("share", [0.03, 0.3])
-def test_ragged_pieces_of_background_make_it_no_stronger(share: float) -> None:
+@pytest.mark.parametrize(("share", "pictures"), [(0.03, 2), (0.3, 24)])
+def test_ragged_pieces_of_background_make_it_no_stronger(share: float, pictures: int) -> None:
     fields = []
-    for seed in range(24):
+    for seed in range(pictures):
         empty = np.random.default_rng(100 + seed).random((96, 96)) < share
         fields.append((uneven(seed, soft=0.3), empty))
     assert grown(measured(fields), 256, seed=1).std() == pytest.approx(uneven(0, soft=0.3).std(), rel=0.1)
+
+
+def test_colours_that_lie_beside_one_another_do_so_again() -> None:
+    """Green follows red by two pixels to the right, as a mosaic of filters may have it; not to the left."""
+    fields = []
+    for seed in range(24):
+        noise = np.random.default_rng(seed).normal(0, 0.02, (96, 96)).astype(np.float32)
+        fields.append((np.stack([noise, np.roll(noise, 2, axis=1), noise], axis=2), np.ones((96, 96), np.bool_)))
+    again = grown(measured(fields), 128, seed=0)
+    red, green = again[..., 0], again[..., 1]
+    assert np.corrcoef(np.roll(red, 2, axis=1).ravel(), green.ravel())[0, 1] > 0.8
+    assert abs(np.corrcoef(np.roll(red, -2, axis=1).ravel(), green.ravel())[0, 1]) < 0.1
 
 
 def test_one_seed_gives_one_grain_that_goes_on_beyond_its_edge() -> None:

@@ -126,6 +126,7 @@ def test_more_pictures_are_looked_at_than_are_wanted() -> None:
     found = cut([touched, touched, alone, alone], ["a"] * 4, list("wxyz"), diameter=20, most=2)
     assert found.names == ("y", "z")
     assert found.left_out == {"touches others": 2}
+    assert cut([alone] * 5, ["a"] * 5, list("vwxyz"), diameter=20, most=2).names == ("v", "w"), "no more than wanted"
     blank = np.full_like(alone, 230)
     assert cut([blank] * 9 + [alone], ["a"] * 10, list("qrstuvwxyz"), diameter=20, most=1).names == ("z",)
     late = cut([touched] * 5 + [alone], ["a"] * 6, list("uvwxyz"), diameter=20, most=1)
@@ -189,3 +190,11 @@ def test_distractors_of_one_class_have_one_hue_and_their_own_density(red: Librar
     assert hues(now).std(axis=0).max() < 0.01
     before, after = (np.array([one.dense[i][one.masks[i]].mean() for i in range(len(tints))]) for one in (red, now))
     assert np.corrcoef(before, after)[0, 1] > 0.9
+
+
+def test_a_distractor_of_which_no_pixel_is_left_hides_no_other(red: Library, white: Library) -> None:
+    masks = red.masks.copy()
+    masks[0] = False
+    now = matched(red._replace(masks=masks), white)
+    assert not np.isnan(now.dense).any()
+    assert now.dense[1:][masks[1:]].mean() > 0.3

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from cytobench.datasets.awkward import Choices
 from cytobench.datasets.imageset import COLUMNS, name_rows
@@ -199,6 +200,12 @@ def test_fewer_shots_are_a_part_of_more_and_classes_may_differ() -> None:
         assert len(made.table.query("split == 'train' and label == 'b'")) == 36
         assert len(made.table.query("split == 'test'")) == 24
     assert shown[4] < shown[8]
+    kept = make_split(rows, step(train_per_class=3, train_of_class={"a": 0}))
+    assert len(kept.table.query("split == 'train' and label == 'a'")) > 3, "a is not limited"
+    assert any("at most 3 of b (" in note for note in kept.notes)
+    assert not any("at most" in note for note in make_split(rows, step(train_of_class={"a": 0})).notes)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        step(train_of_class={"a": -1})
     with pytest.raises(UsageFault, match="'c', which is no class"):
         make_split(rows, step(train_of_class={"c": 3}))
 

@@ -29,7 +29,7 @@ from cytobench.composers.composer import Composer, Optics
 from cytobench.composers.levels import Level, level_of
 from cytobench.composers.library import Library
 from cytobench.datasets.assignment import assign
-from cytobench.datasets.awkward import without_contradictions, without_copies
+from cytobench.datasets.awkward import Left, without_contradictions, without_copies
 from cytobench.datasets.drawn import as_drawn
 from cytobench.datasets.imageset import TABLE, Nature, read_pixels, read_table
 from cytobench.datasets.made import TOLD
@@ -165,10 +165,7 @@ def compose(composition: Composition, *, command: str) -> dict[str, Any]:
         lost = registry.load("executor", "local")(composition.plan, context)
         if lost:
             raise TrialFault(f"nothing was composed: {next(iter(lost.values()))}")
-        notes = read_json(context.folder(composition.split.reference) / SPLIT)["notes"]
-        for note in notes:
-            say(f"note: {composition.cells.name}: {note}")
-        composer, origins = _composer(composition)
+        composer, origins, notes = _composer(composition)
         runs = sorted(set(origins["generator_run"]) - {""})
         seen = [pd.DataFrame(columns=list(TOLD), dtype=str), *(told_of(context, run) for run in runs)]
         scene_folder.fill(composition, composer, origins, pd.concat(seen), command=command, notes=notes)
@@ -231,13 +228,19 @@ def _nature(one: FoundSet) -> Nature:
     return one.facts.nature
 
 
-def _composer(composition: Composition) -> tuple[Composer, pd.DataFrame]:
-    """Return the composer, and the table of the cells that it uses."""
+def _composer(composition: Composition) -> tuple[Composer, pd.DataFrame, list[str]]:
+    """Return the composer, the table of the cells that it uses, and what was decided about their sets."""
     optics, context, order = composition.optics, composition.context, composition.order
     frozen = read_table(context.folder(composition.split.reference) / TABLE)
+    decided = read_json(context.folder(composition.split.reference) / SPLIT)["notes"]
+    notes = [f"{composition.cells.name}: {note}" for note in decided]
     parts = [(composition.cells, frozen[frozen["split"] == order.part])]
     if composition.distractors:
-        parts.append((composition.distractors, _part_of(composition.distractors, composition)))
+        part, also = _part_of(composition.distractors, composition)
+        parts.append((composition.distractors, part))
+        notes += [f"{composition.distractors.name}: {note}" for note in also]
+    for note in notes:
+        say(f"note: {note}")
     libraries, origins = [], []
     diameters = (optics.cell_diameter, optics.distractor_diameter)
     for (one, table), diameter in zip(parts, diameters, strict=False):
@@ -247,24 +250,22 @@ def _composer(composition: Composition) -> tuple[Composer, pd.DataFrame]:
         origins.append(used[["id", "label", "group", "origin", "pixel_sha256", "generator_run"]].assign(set=one.name))
     others = libraries[1] if len(libraries) > 1 else None
     composer = Composer(libraries[0], others, composition.level, optics=optics, seed=order.seed)
-    return composer, pd.concat(origins)
+    return composer, pd.concat(origins), notes
 
 
-def _part_of(one: FoundSet, composition: Composition) -> pd.DataFrame:
+def _part_of(one: FoundSet, composition: Composition) -> Left:
     """Return the rows of the distractors' part: as given, else dealt by the seed, patients and copies kept together."""
     table = read_table(composition.context.folder(one.step.reference) / TABLE)
     table["label"] = [one.labels.get(label, label) for label in table["label"]]
     table = table[table["label"] != ""].reset_index(drop=True)
     table, said = without_contradictions(table, table["label"].unique(), one.choices.contradictions)
     table, also = without_copies(table, one.choices.duplicates)
-    for note in (*said, *also):
-        say(f"note: {one.name}: {note}")
     if not (table["split"] != "").all():
         table["split"] = assign(table, SPLITS, RATIOS, seed_for(composition.order.seed, "split", one.name))
     part = table[table["split"] == composition.order.part]
     if not len(part):
         raise DataFault(f"{one.name} has no image in its {composition.order.part} part", fix="give more distractors")
-    return part
+    return Left(part, (*said, *also))
 
 
 def _library(one: FoundSet, table: pd.DataFrame, composition: Composition, diameter: float) -> Library:

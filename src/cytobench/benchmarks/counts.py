@@ -8,7 +8,7 @@ from cytobench.benchmarks.steps.sets import DrawImages
 from cytobench.benchmarks.steps.step import RunStep
 from cytobench.datasets.known_set import known
 from cytobench.datasets.scan import Survey
-from cytobench.datasets.splits import SPLITS, Fold, selection_limit
+from cytobench.datasets.splits import SET_ASIDE, SPLITS, Fold, selection_limit
 
 
 class Counts(NamedTuple):
@@ -43,21 +43,33 @@ def listed(
     return found
 
 
-def of_class(
-    parts: Mapping[str, int], *, ratios: tuple[float, float, float], fold: Fold | None, most: int | None
-) -> Counts:
-    """Return the images of a class by part, as they were given or as they will be dealt.
+def of_classes(
+    found: Mapping[str, Mapping[str, int]],
+    *,
+    ratios: tuple[float, float, float],
+    fold: Fold | None,
+    limits: Mapping[str, int],
+) -> list[Counts]:
+    """Return the images of each class by part, as they were given or as they will be dealt.
 
     Args:
-        parts: Images by given part.
+        found: As :func:`listed` returns it.
         ratios: Shares of train, val and test, where no part was given.
         fold: Or which of how many folds is tested on.
-        most: The limit on images to train with.
+        limits: How many images to train with a class has at most; 0, or no word about it, takes all.
     """
     if fold is not None:
         ratios = ((fold.of - 2) / fold.of, 1 / fold.of, 1 / fold.of)
-    given, total = not set(parts).isdisjoint(SPLITS), sum(parts.values())
-    train, val, test = (
-        parts.get(name, 0) if given else share * total for name, share in zip(SPLITS, ratios, strict=True)
-    )
-    return Counts(min(train, most), min(val, selection_limit(most)), test) if most else Counts(train, val, test)
+    named = {part for parts in found.values() for part in parts if part}
+    counts = []
+    for label, parts in found.items():
+        if named:
+            train, val, test = (float(parts.get(part, 0)) for part in SPLITS)
+            if "val" not in named:
+                train, val = (share * train for share in SET_ASIDE)
+        else:
+            train, val, test = (share * sum(parts.values()) for share in ratios)
+        if most := limits.get(label):
+            train, val = min(train, most), min(val, selection_limit(most))
+        counts.append(Counts(train, val, test))
+    return counts

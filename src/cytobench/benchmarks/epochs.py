@@ -4,7 +4,7 @@
 partition has, as publications count; one that is fitted once per class shares the steps evenly among its classes.
 """
 
-from cytobench.benchmarks.counts import Counts, listed, of_class
+from cytobench.benchmarks.counts import Counts, listed, of_classes
 from cytobench.benchmarks.resolution import Resolved
 from cytobench.benchmarks.spec import GeneratorSpec
 from cytobench.progress import say
@@ -45,12 +45,11 @@ def _counts(resolved: Resolved, one: GeneratorSpec) -> list[Counts]:
     assert step is not None
     classes = spec.classes if source in spec.sets or scenery is None else scenery.classes
     found = listed(step, resolved.surveys.get(step.key), source.labels, classes)
-    return [
-        of_class(
-            parts,
-            ratios=spec.protocol.ratios,
-            fold=spec.fold,
-            most=spec.train_of_class.get(label, spec.train_per_class),
-        )
-        for label, parts in found.items()
-    ]
+    own = source in spec.sets  # else it lies around cells: neither limited nor folded
+    limits = dict.fromkeys(classes, spec.train_per_class) | spec.train_of_class
+    return of_classes(
+        found,
+        ratios=spec.protocol.ratios,
+        fold=spec.fold if own else None,
+        limits=limits if own and source.nature == "real" else {},
+    )

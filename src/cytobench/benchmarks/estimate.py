@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cytobench.benchmarks.counts import listed, of_class
+from cytobench.benchmarks.counts import listed, of_classes
 from cytobench.benchmarks.plan import Plan
 from cytobench.benchmarks.steps.scenes import ComposeScenes
 from cytobench.benchmarks.steps.sets import DrawImages, FreezeSplit, ReadImages
@@ -11,6 +11,7 @@ from cytobench.benchmarks.steps.step import Context, RunStep
 from cytobench.benchmarks.steps.synthesis import DrawSynthetic, FitGenerator
 from cytobench.benchmarks.steps.testing import Test
 from cytobench.benchmarks.steps.training import Train
+from cytobench.datasets.known_set import known
 
 FORWARD_SHARE = 1 / 3  # of a training step's arithmetic: forward, against forward and twice that backward
 BYTES_PER_PIXEL = 3
@@ -70,7 +71,7 @@ class Estimate:
         return 0
 
     def sizes(self, split: str) -> Sizes:
-        """Return the images of a set's parts by the reference of its split, before it is drawn: by its ratios."""
+        """Return the images of a set's parts by the reference of its split, before it is drawn."""
         for step in self._plan.steps:
             if step.reference != split:
                 continue
@@ -79,22 +80,13 @@ class Estimate:
             if isinstance(step, FreezeSplit):
                 source = next(one for one in self._plan.steps if one.reference == step.inputs["images"])
                 found = listed(source, self._context.surveys.get(source.key), step.labels, step.classes)
-                counts = [
-                    of_class(
-                        parts,
-                        ratios=step.ratios,
-                        fold=step.fold,
-                        most=step.train_of_class.get(label, step.train_per_class),
-                    )
-                    for label, parts in found.items()
-                ]
+                limits = dict.fromkeys(step.classes, step.train_per_class) | step.train_of_class
+                counts = of_classes(found, ratios=step.ratios, fold=step.fold, limits=limits)
                 return Sizes(*(round(sum(part)) for part in zip(*counts, strict=True)))
         return Sizes(0, 0, 0)
 
     def _images(self, step: RunStep) -> int:
         if isinstance(step, DrawImages):
-            from cytobench.datasets.known_set import known
-
             return step.per_class * len(known(step.name).classes)
         survey = self._context.surveys.get(step.key)
         return len(survey.listing.entries) if survey else 0

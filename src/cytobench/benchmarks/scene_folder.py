@@ -60,7 +60,7 @@ def fill(
     write_bytes(to / SHEET, _sheet(composition, composer))
     write_table(to / ORIGINS, origins)
     write_table(to / SEEN, seen)
-    write_bytes(to / CARD, card(composition, command).encode())
+    write_bytes(to / CARD, card(composition, sorted(composer.classes), command).encode())
     write_json(to / DONE, {"key": composition.key, "files": listing(to)})
 
 
@@ -146,7 +146,7 @@ def facts(composition: "Composition", command: str) -> dict[str, Any]:
     }
 
 
-def card(composition: "Composition", command: str) -> str:
+def card(composition: "Composition", classes: Sequence[str], command: str) -> str:
     """Return the card of the scenes, in Markdown."""
     order, level, optics = composition.order, composition.level, composition.optics
     cells, others = composition.cells, composition.distractors
@@ -162,7 +162,7 @@ def card(composition: "Composition", command: str) -> str:
         [
             f"# Scenes of {cells.name}, level {order.level}",
             "",
-            f"{order.images * len(composition.split.classes):,} scenes of {optics.image_size} × {optics.image_size} "
+            f"{order.images * len(classes):,} scenes of {optics.image_size} × {optics.image_size} "
             f"pixels ({optics.field:g} µm): {level.title}. {made}",
             "",
             f"- **Cells**: of the {order.part} part of {cells.name} ({cells.facts.nature}){around}; `{ORIGINS}` lists "
@@ -170,7 +170,7 @@ def card(composition: "Composition", command: str) -> str:
             "run that is given this folder refuses to test a classifier that learned from these scenes on any of "
             "them, and to test one that learned from any of these cells on these scenes. Files that are taken out of "
             "the folder leave that behind.",
-            "- **Classes**: that of the central cell; " + ", ".join(composition.split.classes),
+            "- **Classes**: that of the central cell; " + ", ".join(classes),
             f"- **Level**: {level.number[0]} to {level.number[1]} neighbours, {level.distance:.0%} ± "
             f"{level.spread:.0%} of the image from its middle, {level.white:.0%} of them white; none lies on "
             f"another by more than {level.overlap:.0%} of the smaller one; at least {level.visible:.0%} of the central "

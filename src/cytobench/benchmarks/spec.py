@@ -2,7 +2,15 @@
 
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from cytobench import registry
 from cytobench.datasets.awkward import Choices
@@ -113,7 +121,7 @@ class Profile(Frozen):
     """What differs from the defaults of :class:`cytobench.classifiers.train.Training`."""
     train_per_class: int = Field(default=0, ge=0)
     """At most so many real training images per class; 0 takes all."""
-    train_of_class: dict[str, int] = {}
+    train_of_class: dict[str, NonNegativeInt] = {}
     """Likewise for single classes, where they differ: a study of a starved class."""
     extractors: tuple[str, ...] = ()
     """What looks at synthetic images where ``--extractor`` says nothing; empty: a network of the run."""

@@ -166,13 +166,15 @@ def matched(distractors: Library, cells: Library) -> Library:
 
 def _tints(library: Library) -> NDArray[np.float32]:
     """Return by what the densities of every cell (N, 3) are multiplied to give it the hue of its class."""
-    medians = [np.median(dense[mask], axis=0) for dense, mask in zip(library.dense, library.masks, strict=True)]
-    own = np.maximum(np.array(medians, np.float32), 0.02)
-    hues = own / np.linalg.norm(own, axis=1, keepdims=True)
-    labels, tints = np.array(library.labels), np.ones_like(hues)
+    labels, shown = np.array(library.labels), library.masks.any(axis=(1, 2))
+    tints = np.ones((len(labels), 3))
     for label in dict.fromkeys(library.labels):
-        like = np.median(hues[labels == label], axis=0)
-        tints[labels == label] = like / np.linalg.norm(like) / hues[labels == label]
+        rows = np.flatnonzero((labels == label) & shown)
+        own = np.array([np.median(library.dense[row][library.masks[row]], axis=0) for row in rows]).reshape(-1, 3)
+        hues = np.maximum(own, 0.02) / np.linalg.norm(np.maximum(own, 0.02), axis=1, keepdims=True)
+        if len(rows):
+            like = np.median(hues, axis=0)
+            tints[rows] = like / np.linalg.norm(like) / hues
     return np.asarray(np.clip(tints, 1 / 2, 2), np.float32)
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import model_validator
+from pydantic import NonNegativeInt, model_validator
 
 from cytobench.datasets.assignment import assign, shuffled, units
 from cytobench.datasets.awkward import Choices, check_near, check_rare, without_contradictions, without_copies
@@ -20,6 +20,8 @@ from cytobench.store import Step, digest
 SPLITS = ("train", "val", "test")
 PARTITIONS = ("a", "b")
 SMALLEST_CLASS = 5  # one image for each partition of train, two for the ratio's sake, one each for val and test
+SET_ASIDE = (0.75, 0.25)
+"""What of a given training part stays in it and what is selected with, where no validation part was given."""
 
 
 class Fold(NamedTuple):
@@ -47,9 +49,9 @@ class SplitStep(Step):
     """Which of several rotating splits; None draws one by ``ratios``."""
     seed: int
     choices: Choices = Choices()
-    train_per_class: int = 0
+    train_per_class: NonNegativeInt = 0
     """At most so many training images per class, and a third as many for validation; 0 takes all. Never fewer tests."""
-    train_of_class: dict[str, int] = {}
+    train_of_class: dict[str, NonNegativeInt] = {}
     """Likewise for single classes, where they differ."""
 
     @model_validator(mode="after")
@@ -182,6 +184,8 @@ def _starved(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataF
         )
     seed = seed_for(step.seed, "train_per_class")
     limited = {label: most for label in step.classes if (most := step.train_of_class.get(label, step.train_per_class))}
+    if not limited:
+        return table
     every = dict.fromkeys(step.classes, len(table))
     limits = {
         "train": every | limited,
@@ -192,7 +196,7 @@ def _starved(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataF
     kept = kept.sort_index().reset_index(drop=True)
     each = (
         f"{step.train_per_class} images per class"
-        if set(limited.values()) == {step.train_per_class}
+        if list(limited.values()) == [step.train_per_class] * len(step.classes)
         else ", ".join(f"{most} of {label}" for label, most in limited.items())
     )
     notes.append(
@@ -216,7 +220,7 @@ def _given(table: pd.DataFrame, step: SplitStep, notes: list[str]) -> pd.DataFra
     if not (table["split"] == "val").any():
         train = table.index[table["split"] == "train"]
         rows = _joined(table.loc[train], step)
-        table.loc[train, "split"] = assign(rows, SPLITS[:2], (0.75, 0.25), seed_for(step.seed, "val"))
+        table.loc[train, "split"] = assign(rows, SPLITS[:2], SET_ASIDE, seed_for(step.seed, "val"))
         notes.append("it names no validation part: a quarter of train was set aside by seed")
     absent = [part for part in SPLITS if not (table["split"] == part).any()]
     if absent:

@@ -254,9 +254,12 @@ def fetch(name: str, to: Path, as_json: bool) -> None:
 @commands.command()
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="The folder of the board.")
-@click.option("--title", default="Leaderboard", show_default=True)
-def leaderboard(runs: Sequence[Path], to: Path, title: str) -> None:
-    """Write one board, with its records, from one or more runs."""
+@click.option("--title", default=None, help="Its headline.  [default: Leaderboard, or the published board's own]")
+def leaderboard(runs: Sequence[Path], to: Path, title: str | None) -> None:
+    """Write one board, with its records, from one or more runs.
+
+    A published board can stand for its runs: it is made again from its records by today's code, in its own folder, too.
+    """
     from cytobench.benchmarks import publish
 
     click.echo(publish.board([run.absolute() for run in runs], to, title).html)

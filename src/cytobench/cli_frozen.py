@@ -75,7 +75,15 @@ def publish(
 @click.option("--expect", default="", metavar="NAME@vN#HASH", help="What it must be, from where it was cited.")
 @JSON_OPTION
 def verify(path: Path, expect: str, as_json: bool) -> None:
-    """Prove that a frozen set, as folder, zip or tar, is what was published; name every file that is not."""
+    """Prove that a frozen set, as folder, zip or tar, is what was published; name every file that is not.
+
+    A published board is made again from its records instead, and compared file by file.
+    """
+    from cytobench.benchmarks import published
+
+    if published.is_board(path):
+        _verify_board(path, expect, as_json)
+        return
     from cytobench.datasets.frozen.identity import parse
     from cytobench.datasets.frozen.verify import verify as prove
 
@@ -85,3 +93,20 @@ def verify(path: Path, expect: str, as_json: bool) -> None:
         click.echo(json.dumps(told | {"supersedes": found.manifest.supersedes}))
     else:
         click.echo(f"untouched: {found.identity}, {found.files} files, {found.images} images, {size(found.bytes)}")
+
+
+def _verify_board(path: Path, expect: str, as_json: bool) -> None:
+    from cytobench.benchmarks import publish
+    from cytobench.errors import UsageFault
+
+    if expect:
+        raise UsageFault("a board has no identity to expect", fix="leave --expect out")
+    made = publish.prove(path)
+    told = {"title": made.title, "records": len(made.records), "measurements": len(made.measured)}
+    if as_json:
+        click.echo(json.dumps(told))
+    else:
+        measured = f", {told['measurements']} measurements of drawn sets" if made.measured else ""
+        click.echo(
+            f"untouched: {made.title}, every file comes from what lies beside it: {told['records']} records{measured}"
+        )

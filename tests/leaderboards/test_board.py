@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from cytobench.errors import IntegrityFault
-from cytobench.leaderboards.board import BoardFiles, Gallery, load_records, write_board
+from cytobench.leaderboards.board import BoardFiles, load_records, write_board
 from cytobench.leaderboards.record import FACTS, PREDICTIONS, Record
+from cytobench.leaderboards.sample_grid import Gallery, sample_grids
 from cytobench.store import DONE
 
 MakeRecord = Callable[..., Record]
@@ -23,9 +24,9 @@ EVIL = "<script>alert('x')</script>"
 
 def _write(records: list[Record], out: Path, **changes: Any) -> BoardFiles:
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 16, 3), dtype=np.uint8)
-    galleries = {"pbc-dcgan": Gallery(images, records[0].facts.classes, "synthetic")}
+    samples = sample_grids({"pbc-dcgan": Gallery(images, records[0].facts.classes, "synthetic")})
     arguments = {"title": "A board", "command": "cytobench run", "choices": ["Duplicates were kept together."]}
-    return write_board(records, out, **(arguments | {"galleries": galleries} | changes))
+    return write_board(records, out, **(arguments | {"samples": samples} | changes))
 
 
 def _bytes(files: BoardFiles) -> list[bytes]:
@@ -114,14 +115,14 @@ def test_a_name_with_markup_is_only_a_name(make_record: MakeRecord, tmp_path: Pa
     backbone = record.facts.backbone.model_copy(update={"asked": EVIL, "model": EVIL})
     source = record.facts.source.model_copy(update={"name": EVIL})
     facts = record.facts.model_copy(update={"classes": classes, "backbone": backbone, "source": source})
-    galleries = {EVIL: Gallery(np.zeros((1, 1, 8, 8, 3), np.uint8), (EVIL,), "real")}
+    samples = sample_grids({EVIL: Gallery(np.zeros((1, 1, 8, 8, 3), np.uint8), (EVIL,), "real")})
     files = _write(
         [record._replace(facts=facts)],
         tmp_path,
         title=EVIL,
         command=f"```\n{EVIL}",
         choices=[EVIL],
-        galleries=galleries,
+        samples=samples,
     )
     assert "<script" not in files.html.read_text()
     outside_code = re.sub(r"````.*?````", "", files.markdown.read_text(), flags=re.DOTALL)
@@ -137,7 +138,7 @@ def test_a_board_with_an_unclean_record_is_not_begun(make_record: MakeRecord, tm
 
 
 def test_a_run_in_which_everything_failed_has_a_board(make_record: MakeRecord, tmp_path: Path) -> None:
-    files = _write([make_record(failed=True)], tmp_path, galleries={})
+    files = _write([make_record(failed=True)], tmp_path, samples=())
     assert "failed(nan, step 123)" in files.markdown.read_text()
 
 

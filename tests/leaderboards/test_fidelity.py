@@ -108,7 +108,7 @@ def test_the_table_shows_value_floor_and_reason() -> None:
 
 def test_a_board_has_a_section_only_where_something_was_measured(one_seed: list[Record], tmp_path: Path) -> None:
     def board(name: str, measured: list[FidelityRecord]) -> Path:
-        write_board(one_seed, tmp_path / name, title="t", command="c", choices=[], galleries={}, measured=measured)
+        write_board(one_seed, tmp_path / name, title="t", command="c", choices=[], measured=measured)
         return tmp_path / name
 
     without, within = board("without", []), board("with", [record(name=EVIL)])

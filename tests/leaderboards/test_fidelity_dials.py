@@ -138,7 +138,7 @@ def test_p_values_are_welchs_and_corrected(curve: list[FidelityRecord]) -> None:
 
 def test_a_board_without_classifiers_shows_fidelity_alone(curve: list[FidelityRecord], tmp_path: Path) -> None:
     seen = [one._replace(facts=one.facts.model_copy(update={"reference_seen": 77})) for one in curve]
-    files = write_board([], tmp_path, title="t", command="c", choices=["a choice"], galleries={}, measured=seen)
+    files = write_board([], tmp_path, title="t", command="c", choices=["a choice"], measured=seen)
     for text in (files.markdown.read_text(), files.html.read_text()):
         assert "Fidelity" in text
         assert "learned from 77 of the very real images" in text
@@ -149,7 +149,7 @@ def test_a_board_without_classifiers_shows_fidelity_alone(curve: list[FidelityRe
     assert "Protocol p, profile demo" in files.markdown.read_text()
     assert [one.name for one in files.figures] == ["dial-seconds-fidelity.png"]
     with pytest.raises(UsageFault, match="no records"):
-        write_board([], tmp_path, title="t", command="c", choices=[], galleries={})
+        write_board([], tmp_path, title="t", command="c", choices=[])
 
 
 @pytest.mark.parametrize(

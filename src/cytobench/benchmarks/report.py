@@ -17,7 +17,7 @@ from cytobench.errors import TrialFault
 from cytobench.leaderboards import fidelity
 from cytobench.leaderboards.board import BoardFiles, write_board
 from cytobench.leaderboards.record import Record, read
-from cytobench.leaderboards.sample_grid import Gallery
+from cytobench.leaderboards.sample_grid import Gallery, sample_grids
 from cytobench.store import atomic, read_json, write_json
 
 BOARD, SPLITS, TIMINGS = "board", "splits", "timings.json"
@@ -73,7 +73,7 @@ def write(spec: RunSpec, plan: Plan, context: Context, folder: Path, command: st
         title=spec.protocol.title,
         command=command,
         choices=used,
-        galleries=galleries,
+        samples=sample_grids(galleries),
         measured=measured,
     )
     _keep(folder / BOARD, galleries)

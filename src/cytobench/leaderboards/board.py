@@ -1,6 +1,6 @@
 """Write a board: Markdown, CSV, JSON, one HTML page and its figures. The same arguments give the same bytes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,8 @@ from cytobench.leaderboards.figures import figures
 from cytobench.leaderboards.findings import HOW, findings, warnings
 from cytobench.leaderboards.page import Content, page, versions
 from cytobench.leaderboards.record import FACTS, Record, read
-from cytobench.leaderboards.sample_grid import Gallery, sample_grid
 from cytobench.leaderboards.tables import Table, networks, same_dataset, sets
 from cytobench.store import DONE, write_bytes, write_json
-
-__all__ = ["BoardFiles", "Gallery", "load_records", "readme", "write_board"]
 
 
 class BoardFiles(NamedTuple):
@@ -68,8 +65,9 @@ def write_board(
     title: str,
     command: str,
     choices: Sequence[str],
-    galleries: Mapping[str, Gallery],
+    samples: Sequence[Drawing] = (),
     measured: Sequence[FidelityRecord] = (),
+    linked: bool = False,
 ) -> BoardFiles:
     """Write a board and return where its files are.
 
@@ -79,8 +77,9 @@ def write_board(
         title: Its headline.
         command: The command line that made it.
         choices: What was decided about the data, in sentences.
-        galleries: Samples of each set, by its name.
+        samples: Pictures of sets that were drawn.
         measured: Records of fidelity, in any order.
+        linked: Whether the page shows the figures that lie beside it; otherwise it holds them and needs nothing else.
 
     Raises:
         UsageFault: The records cannot share a board.
@@ -88,10 +87,8 @@ def write_board(
     """
     known = in_order(measured)
     results = evaluate(records) if records else untested(known)
-    names = tuple(galleries)
-    samples = tuple(sample_grid(name, gallery, names=names) for name, gallery in galleries.items())
     drawn = (*figures(results), *fidelity_dial_figures(known))
-    content = Content(title, command, tuple(choices), results, drawn, samples, known)
+    content = Content(title, command, tuple(choices), results, drawn, tuple(samples), known)
     files = BoardFiles(
         out / "README.md",
         out / "board.csv",
@@ -105,10 +102,16 @@ def write_board(
     write_bytes(files.csv, to_csv(results).encode())
     if files.fidelity is not None:
         write_bytes(files.fidelity, fidelity_text.to_csv([one.facts for one in known]).encode())
-    header = {"title": title, "command": command, "choices": list(choices), "warnings": warnings(results, known)}
+    header = {
+        "title": title,
+        "command": command,
+        "choices": list(choices),
+        "warnings": warnings(results, known),
+        "samples": {one.name: one.title for one in samples},
+    }
     figured = {"fidelity": [fidelity_text.to_json(one) for one in known]} if known else {}
     write_json(files.json, {**header, **to_json(results), **figured})
-    write_bytes(files.html, page(content).encode())
+    write_bytes(files.html, page(content, linked=linked).encode())
     write_bytes(files.markdown, readme(content).encode())
     return files
 

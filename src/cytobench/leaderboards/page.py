@@ -1,4 +1,4 @@
-"""A board as one HTML page that needs nothing else: no script, no request, light and dark, wide and narrow."""
+"""A board as one HTML page that needs nothing else but, if asked, the figures beside it: no script, light and dark."""
 
 import base64
 from collections.abc import Sequence
@@ -65,13 +65,20 @@ class Content(NamedTuple):
         return [*makers(self.measured), *([] if self.results.records else cost_tables(made))]
 
 
-def page(content: Content) -> str:
-    """Return the page's HTML; every name in it is escaped."""
+def page(content: Content, *, linked: bool = False) -> str:
+    """Return the page's HTML; every name in it is escaped.
+
+    Args:
+        content: What is on it.
+        linked: Whether it shows ``figures/NAME.png`` beside it; otherwise it holds the figures.
+    """
+    shown = _linked if linked else _embedded
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(resources.files(__package__).joinpath("board.html").read_text(encoding="utf-8"))
     results = content.results
     return template.render(
         content=content,
+        linked=linked,
         results=results,
         warnings=warnings(results, content.measured),
         findings=findings(results) if results.records else [],
@@ -81,8 +88,8 @@ def page(content: Content) -> str:
         same_dataset=same_dataset(results),
         classes=[(backbone, per_class(results, backbone)) for backbone in results.backbones],
         versions=versions(results, content.measured),
-        figures=_embedded(content.figures),
-        samples=_embedded(content.samples),
+        figures=shown(content.figures),
+        samples=shown(content.samples),
         fidelity=content.fidelity,
         fidelity_how=FIDELITY_HOW,
         makers=content.makers,
@@ -111,3 +118,7 @@ class _Picture(NamedTuple):
 
 def _embedded(drawings: Sequence[Drawing]) -> list[_Picture]:
     return [_Picture(one.title, f"data:image/png;base64,{base64.b64encode(one.png).decode()}") for one in drawings]
+
+
+def _linked(drawings: Sequence[Drawing]) -> list[_Picture]:
+    return [_Picture(one.title, f"figures/{one.name}.png") for one in drawings]

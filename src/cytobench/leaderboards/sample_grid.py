@@ -1,5 +1,6 @@
 """Sample images of a set, class by class, as one picture."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,11 @@ class Gallery(NamedTuple):
     classes: tuple[str, ...]
     nature: Nature
     """Marked in the title unless real."""
+
+
+def sample_grids(galleries: Mapping[str, Gallery]) -> tuple[Drawing, ...]:
+    """Return the samples of several sets, by name, as one picture each."""
+    return tuple(sample_grid(name, gallery, names=tuple(galleries)) for name, gallery in galleries.items())
 
 
 def sample_grid(name: str, gallery: Gallery, *, names: tuple[str, ...]) -> Drawing:

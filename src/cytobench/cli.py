@@ -252,7 +252,7 @@ def fetch(name: str, to: Path, as_json: bool) -> None:
 
 
 @commands.command()
-@click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN…|BOARD", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="The folder of the board.")
 @click.option("--title", default=None, help="Its headline.  [default: Leaderboard, or the published board's own]")
 def leaderboard(runs: Sequence[Path], to: Path, title: str | None) -> None:

@@ -79,9 +79,9 @@ def verify(path: Path, expect: str, as_json: bool) -> None:
 
     A published board is made again from its records instead, and compared file by file.
     """
-    from cytobench.benchmarks import published
+    from cytobench.benchmarks.board_folder import is_board
 
-    if published.is_board(path):
+    if is_board(path):
         _verify_board(path, expect, as_json)
         return
     from cytobench.datasets.frozen.identity import parse
@@ -96,17 +96,16 @@ def verify(path: Path, expect: str, as_json: bool) -> None:
 
 
 def _verify_board(path: Path, expect: str, as_json: bool) -> None:
-    from cytobench.benchmarks import publish
+    from cytobench.benchmarks.board_again import prove
     from cytobench.errors import UsageFault
 
     if expect:
         raise UsageFault("a board has no identity to expect", fix="leave --expect out")
-    made = publish.prove(path)
-    told = {"title": made.title, "records": len(made.records), "measurements": len(made.measured)}
+    made = prove(path)
     if as_json:
-        click.echo(json.dumps(told))
+        click.echo(json.dumps({"title": made.title, "records": len(made.records), "measurements": len(made.measured)}))
     else:
-        measured = f", {told['measurements']} measurements of drawn sets" if made.measured else ""
         click.echo(
-            f"untouched: {made.title}, every file comes from what lies beside it: {told['records']} records{measured}"
+            f"untouched: every file of {path} comes from what lies beside it "
+            f"(records: {len(made.records)}, measurements of drawn sets: {len(made.measured)})"
         )

@@ -194,12 +194,15 @@ def is_whole(folder: Path) -> bool:
     """Tell whether an artefact's ``done.json`` is there and its files are those that it names."""
     try:
         files = read_json(folder / DONE)["files"]
-        return bool(all(_matches(folder / name, fact) for name, fact in files.items()))
+        return bool(all(_matches(folder, name, fact) for name, fact in files.items()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
-def _matches(path: Path, fact: dict[str, Any]) -> bool:
+def _matches(folder: Path, name: str, fact: dict[str, Any]) -> bool:
+    path = folder / name
+    if ".." in path.parts or folder not in path.parents or not path.is_file():
+        return False  # a stranger's list must not open a device or another folder
     if path.stat().st_size != fact["bytes"]:
         return False
     return bool(fact["bytes"] > HASHED_BYTES or file_sha256(path) == fact["sha256"])

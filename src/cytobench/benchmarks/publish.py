@@ -1,8 +1,6 @@
 """One board from runs, or from a board that was published, with everything that it was made from beside it."""
 
 import re
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import TypeAdapter
 
-from cytobench.benchmarks import published
-from cytobench.benchmarks.published import FIDELITY, RECORDS, RUNS, Material
+from cytobench.benchmarks.board_again import reopen
+from cytobench.benchmarks.board_folder import Material, is_board, write
 from cytobench.benchmarks.report import BOARD, CHOICES, GALLERIES
 from cytobench.benchmarks.run import COMMAND, PLAN, SPEC
 from cytobench.errors import IntegrityFault, UsageFault
 from cytobench.leaderboards import fidelity
-from cytobench.leaderboards.board import BoardFiles, write_board
-from cytobench.leaderboards.record import Nature, Record, read
+from cytobench.leaderboards.board import BoardFiles
+from cytobench.leaderboards.record import Nature, read
 from cytobench.leaderboards.sample_grid import Gallery, sample_grids
-from cytobench.store import DONE, SECONDS, read_json, write_bytes
+from cytobench.store import DONE, read_json
 
 RECORD = re.compile(r"record/[0-9a-f]{24}")
 MEASURED = re.compile(r"fidelity/[0-9a-f]{24}")
@@ -50,58 +48,22 @@ def board(places: Sequence[Path], to: Path, title: str | None = None) -> BoardFi
         title: Its headline; None: the published board's own, or "Leaderboard".
 
     Raises:
-        UsageFault: A place that is neither or is not finished.
+        UsageFault: A place that is neither or is not finished, or a folder that holds something else.
         IntegrityFault: A run or a record that was edited, or two records that contradict each other.
+        EnvironmentFault: The disk is full or cannot be written.
     """
-    if any(map(published.is_board, places)):
+    for place in places:
+        if place.resolve() in to.resolve().parents:
+            raise UsageFault(f"{to} lies in {place}", fix="choose a folder of its own with --to")
+    if any(map(is_board, places)):
         if len(places) > 1:
             raise UsageFault(
                 "a published board is made again alone", fix="name the runs to put several of them on one board"
             )
-        material = published.reopen(places[0])
+        material = reopen(places[0])
     else:
         material = _gather(places)
-    records: dict[str, Record] = {}
-    for folder in material.records:
-        record = read(folder)
-        if records.setdefault(record.key, record).sha256 != record.sha256:
-            raise IntegrityFault(f"two runs hold different records {record.key}", fix="leave one of the runs out")
-    measured = [fidelity.read(folder) for folder in material.measured]
-    for name, texts in material.runs.items():
-        for file, text in texts.items():
-            write_bytes(to / RUNS / name / file, text)
-    _carry(material.records, to / RECORDS)
-    _carry(material.measured, to / FIDELITY)
-    return write_board(
-        list(records.values()),
-        to,
-        title=title or material.title,
-        command=material.command,
-        choices=material.choices,
-        samples=material.samples,
-        measured=measured,
-        linked=True,
-    )
-
-
-def prove(place: Path) -> Material:
-    """Make a published board again from its records and return what it was made from.
-
-    Raises:
-        IntegrityFault: A record was edited, added or is missing, or a file is not what the records give.
-    """
-    material = published.reopen(place)
-    with tempfile.TemporaryDirectory() as again:
-        board([place], Path(again))
-        found = published.differences(place, Path(again))
-    if found:
-        raise IntegrityFault(
-            f"{place} is not what its records give",
-            problems=found,
-            fix="`cytobench leaderboard BOARD --to NEW` writes what they give; another version of cytobench may say "
-            "the same in other words",
-        )
-    return material
+    return write(material._replace(title=title or material.title), to)
 
 
 def _gather(runs: Sequence[Path]) -> Material:
@@ -113,19 +75,12 @@ def _gather(runs: Sequence[Path]) -> Material:
         command="; ".join(run.command.decode("utf-8", "replace").strip() for run in taken),
         choices=tuple(dict.fromkeys(choice for run in taken for choice in run.choices)),
         samples=sample_grids({name: one for run in taken for name, one in run.galleries.items()}),
-        records=tuple(dict.fromkeys(folder for run in taken for folder in run.records)),
-        measured=tuple(one for one in measured if (one / DONE).exists()),  # the plan names a step that failed
+        records={folder: read(folder) for run in taken for folder in run.records},
+        measured={
+            one: fidelity.read(one) for one in measured if (one / DONE).exists()
+        },  # others are of steps that failed
         runs={run.folder.name: {COMMAND: run.command, SPEC: run.specification} for run in taken},
     )
-
-
-def _carry(folders: Sequence[Path], to: Path) -> None:
-    """Put copies of some folders, and nothing else, into a folder; they may lie there already."""
-    if folders and all(folder.parent.resolve() == to.resolve() for folder in folders):
-        return
-    shutil.rmtree(to, ignore_errors=True)
-    for folder in folders:
-        shutil.copytree(folder, to / folder.name, ignore=shutil.ignore_patterns(SECONDS))
 
 
 def _read(run: Path) -> _Run:

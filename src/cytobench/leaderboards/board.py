@@ -73,7 +73,7 @@ def write_board(
 
     Args:
         records: What it is made from, in any order; none where no classifier was trained, and fidelity alone is shown.
-        out: The folder; files of an earlier board are replaced one by one.
+        out: The folder; files of an earlier board are replaced one by one, others stay.
         title: Its headline.
         command: The command line that made it.
         choices: What was decided about the data, in sentences.
@@ -102,13 +102,7 @@ def write_board(
     write_bytes(files.csv, to_csv(results).encode())
     if files.fidelity is not None:
         write_bytes(files.fidelity, fidelity_text.to_csv([one.facts for one in known]).encode())
-    header = {
-        "title": title,
-        "command": command,
-        "choices": list(choices),
-        "warnings": warnings(results, known),
-        "samples": {one.name: one.title for one in samples},
-    }
+    header = {"title": title, "command": command, "choices": list(choices), "warnings": warnings(results, known)}
     figured = {"fidelity": [fidelity_text.to_json(one) for one in known]} if known else {}
     write_json(files.json, {**header, **to_json(results), **figured})
     write_bytes(files.html, page(content, linked=linked).encode())

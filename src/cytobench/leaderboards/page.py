@@ -40,7 +40,7 @@ class Content(NamedTuple):
     figures: tuple[Drawing, ...]
     """Made from records."""
     samples: tuple[Drawing, ...]
-    """Made from galleries."""
+    """Of drawn sets."""
     measured: tuple[FidelityRecord, ...] = ()
     """What was measured of synthetic sets."""
 

@@ -7,6 +7,7 @@ last, ``done.json`` with the hash of both.
 import hashlib
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -20,6 +21,18 @@ from cytobench.store import DONE, digest, is_whole, listing, read_json, write_by
 FACTS = "record.json"
 PREDICTIONS = "predictions.npz"
 MOST_BYTES = 2 << 30  # of unpacked predictions: 20 million images of ten classes; more is an archive bomb
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile, zlib and NumPy raise for files that a stranger made: torn, locked, or of more numbers than bytes."""
 
 Nature = Literal["real", "phantom", "synthetic"]
 """Photographed through a microscope; drawn by the embedded source; made by a generator."""
@@ -282,7 +295,7 @@ def read(folder: Path) -> Record:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise IntegrityFault(f"{folder / FACTS} is no record", problems=problems, fix=remedy) from error
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise IntegrityFault(f"{folder} is no record: {error}", fix=remedy) from error
     return Record(str(done.get("key", folder.name)), facts, predictions, digest(done["files"]))
 

@@ -296,6 +296,22 @@ def test_a_board_that_cannot_be_written_leaves_the_old_one(
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".tmp-")]
 
 
+def test_a_board_that_cannot_take_its_place_leaves_the_old_one(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, rename, asked = _bytes(board), Path.rename, []
+
+    def second_fails(self: Path, target: Path) -> Path:
+        asked.append(target)
+        if target == board and len(asked) == 2:
+            raise OSError(errno.EACCES, "not now")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", second_fails)
+    with pytest.raises(EnvironmentFault):
+        publish.board([board], board)
+    assert len(asked) == 3
+    assert _bytes(board) == before
+
+
 def test_the_door_proves_a_board_and_makes_it_again(
     board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

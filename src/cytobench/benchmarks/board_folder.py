@@ -113,6 +113,8 @@ def write(material: Material, to: Path) -> BoardFiles:
                 to.rename(old)
             new.rename(to)
     finally:
+        if old.exists() and not to.exists():  # the new one could not take its place
+            old.rename(to)
         for place in (new, old):
             shutil.rmtree(place, ignore_errors=True)
     return BoardFiles(
